@@ -77,7 +77,7 @@ def test_an_impostor_is_not_talked_to(first: Run) -> None:
     false = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKbvkHkMRG1ErSMM1zSrYVhXRrNjVHwzDwlHSrzNAkcL"
     known.write_text("".join(f"{line.split()[0]} {false}\n" for line in true.splitlines()))
     try:
-        with pytest.raises(AssertionError, match="REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed"):
+        with pytest.raises(AssertionError, match="Host key verification failed"):
             run("ssh", "-F", str(STATE / "ssh_config"), "-o", "ControlPath=none", "reader", "true")
     finally:
         known.write_text(true)
