@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-PROJECT = os.environ["GLUON_PROJECT"]
+NAME = "molecule-ec2"
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +24,9 @@ def ec2() -> Any:
 
 @pytest.fixture(scope="module")
 def instance(ec2: Any) -> dict[str, Any]:
-    """The project's one instance."""
+    """The one instance of that name."""
     found = ec2.describe_instances(
-        Filters=[{"Name": "tag:Project", "Values": [PROJECT]}, {"Name": "instance-state-name", "Values": ["running"]}]
+        Filters=[{"Name": "tag:Name", "Values": [NAME]}, {"Name": "instance-state-name", "Values": ["running"]}]
     )
     instances = [instance for reservation in found["Reservations"] for instance in reservation["Instances"]]
     assert len(instances) == 1
@@ -43,7 +43,8 @@ def test_the_machine_is_up(host: Any) -> None:
 
 def test_tags_tell_whose_it_is(instance: dict[str, Any]) -> None:
     tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
-    assert tags["Name"] == PROJECT
+    assert tags["Name"] == NAME
+    assert tags["Project"] == "gluon-ec2"
     assert tags["ManagedBy"] == "gluon-ec2"
     assert tags["Owner"]
 
