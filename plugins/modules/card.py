@@ -11,7 +11,8 @@ short_description: Show where the notebooks are
 version_added: 0.1.0
 description:
   - Prints the address of each notebook, and what to do next.
-  - The token goes to the screen and never to a log file or a task's result; when the output is no terminal, only when asked.
+  - The token goes to the screen and never to a log file or a task's result; when the output is no terminal,
+    only when asked.
 options:
   notebooks:
     description: One entry for each machine.

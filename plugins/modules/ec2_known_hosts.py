@@ -12,8 +12,8 @@ version_added: 0.1.0
 description:
   - At first boot an instance prints its SSH host keys on its console, and EC2 hands the console out over its API.
     This module writes them to a known_hosts file, so that the very first connection is a verified one.
-  - A line is named by the instance's id. Connect with C(-o HostKeyAlias=i-0123456789abcdef0): then it
-    does not matter which address the instance has today, nor which instance had that address before.
+  - A line is named by the instance's id. With C(-o HostKeyAlias=i-0123456789abcdef0) it does not
+    matter which address the instance has today, nor which instance had that address before.
   - EC2 is asked only about instances that the file does not know yet.
 options:
   instances:

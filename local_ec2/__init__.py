@@ -1,0 +1,1 @@
+"""A local EC2: moto answers the API, and each instance is a systemd machine in podman."""

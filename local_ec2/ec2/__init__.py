@@ -1,0 +1,1 @@
+"""moto's EC2, made to drive machines."""

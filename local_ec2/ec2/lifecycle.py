@@ -1,0 +1,239 @@
+"""The life of an instance: the API's verbs drive the machine, and the machine drives the instance's state.
+
+moto changes a state at once. Here a verb only begins the change, as on EC2; moto's own verb, which knows what else
+belongs to it (addresses, volumes), runs when the machine has followed.
+"""
+
+import copy
+import functools
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.instances import Instance, InstanceState, StateReason
+
+from local_ec2.ec2.wrap import wrap, wrap_property
+from local_ec2.machines import POWEROFF, REBOOT, Machines, Nic
+from local_ec2.podman import PodmanError
+
+log = logging.getLogger(__name__)
+
+CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+STATUS = {"initializing": "initializing", "passed": "ok", "failed": "impaired"}
+SHUTDOWN_SECONDS = 60
+BOOT_SECONDS = 60
+GUEST_SHUTDOWN = "Client.InstanceInitiatedShutdown"
+FAULT = "Server.InternalError"
+
+
+class Lifecycle:
+    """Moves instances through their states. Verbs return the state before, as moto's do."""
+
+    moto_start = Instance.start
+    moto_stop = Instance.stop
+    moto_terminate = Instance.terminate
+
+    def __init__(self, machines: Machines) -> None:
+        self.machines = machines
+        self._locks: dict[str, threading.Lock] = {}
+        self._boots = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
+        self._instances: dict[str, Any] = {}
+
+    def launch(self, instance: Any, image: str, public_key: str) -> None:
+        self._locks[instance.id] = threading.Lock()
+        self._instances[instance.id] = instance
+
+        def create() -> None:
+            host = instance.private_dns_name.partition(".")[0]
+            nic = Nic(instance.private_ip, instance.nics[0].mac_address, host)
+            self.machines.create(instance.id, image, nic, public_key)
+
+        self._background(self._boot, instance, create)
+
+    def start(self, instance: Any) -> InstanceState:
+        before = copy.copy(instance._state)
+        if before.name not in ("running", "pending"):
+            self._expect(instance, "stopped", "started")
+            enter(instance, "pending")
+            instance.reachability = "initializing"
+            self._background(self._boot, instance)
+        return before
+
+    def stop(self, instance: Any) -> InstanceState:
+        before = copy.copy(instance._state)
+        if before.name not in ("stopped", "stopping"):
+            self._expect(instance, "running", "stopped")
+            enter(instance, "stopping")
+            self._background(self._halt, instance)
+        return before
+
+    def terminate(self, instance: Any) -> InstanceState:
+        before = copy.copy(instance._state)
+        if before.name not in ("terminated", "shutting-down"):
+            enter(instance, "shutting-down")
+            self._background(self._destroy, instance)
+        return before
+
+    def reboot(self, instance: Any) -> None:
+        self._expect(instance, "running", "rebooted")
+        instance.reachability = "initializing"
+        self._background(lambda: self.machines.reboot(instance.id))
+
+    def console(self, instance: Any) -> bytes:
+        """What the machine has written on its console; of a terminated one, what it had last."""
+        return getattr(instance, "last_console", None) or self.machines.console(instance.id)
+
+    def machine_ended(self, instance_id: str, code: int) -> None:
+        """React to a machine that ended, by itself or on our request."""
+        if instance := self._instances.get(instance_id):
+            self._background(self._follow, instance, code)
+
+    def _boot(self, instance: Any, create: Callable[[], None] | None = None) -> None:
+        with self._boots:
+            with self._locks[instance.id]:
+                if instance.state != "pending":
+                    return
+                try:
+                    if create:
+                        create()
+                    self.machines.start(instance.id)
+                except PodmanError as error:
+                    self._give_up(instance, str(error), destroy=create is not None)
+                    return
+                # it may have been terminated meanwhile
+                if instance.state != "pending":
+                    return
+                Lifecycle.moto_start(instance)
+                log.info("%s runs at %s", instance.id, instance.private_ip)
+            self._watch_reachability(instance)
+
+    def _give_up(self, instance: Any, cause: str, destroy: bool) -> None:
+        """End a boot that failed. A machine that has lived before keeps its disk, and is stopped again."""
+        if destroy:
+            self._remove(instance)
+        else:
+            Lifecycle.moto_stop(instance)
+        explain(instance, FAULT, cause)
+        log.error("%s did not boot: %s", instance.id, cause)
+
+    def _halt(self, instance: Any) -> None:
+        with self._locks[instance.id]:
+            if instance.state != "stopping":
+                return
+            try:
+                self.machines.stop(instance.id, SHUTDOWN_SECONDS)
+            finally:
+                if instance.state == "stopping":
+                    Lifecycle.moto_stop(instance)
+
+    def _destroy(self, instance: Any) -> None:
+        with self._locks[instance.id]:
+            self._remove(instance)
+
+    def _remove(self, instance: Any) -> None:
+        instance.last_console = self.machines.console(instance.id)
+        try:
+            self.machines.remove(instance.id)
+        finally:
+            Lifecycle.moto_terminate(instance)
+
+    def _follow(self, instance: Any, code: int) -> None:
+        with self._locks[instance.id]:
+            # the end may be one we asked for, or lie before a start that came since
+            if instance.state != "running" or self.machines.running(instance.id):
+                return
+            log.info("%s ended by itself with %s", instance.id, code)
+            if code != REBOOT:
+                self._ended(instance, code)
+                return
+            instance.reachability = "initializing"
+            try:
+                self.machines.start(instance.id)
+            except PodmanError as error:
+                self._give_up(instance, str(error), destroy=False)
+                return
+        self._watch_reachability(instance)
+
+    def _ended(self, instance: Any, code: int) -> None:
+        if instance.reachability == "initializing" and code != POWEROFF:
+            tail = self.machines.console(instance.id)[-300:].decode(errors="replace")
+            self._give_up(instance, f"the machine ended with {code} before it was up: {tail}", destroy=True)
+            return
+        if instance.instance_initiated_shutdown_behavior == "terminate":
+            self._remove(instance)
+        else:
+            Lifecycle.moto_stop(instance)
+        explain(instance, GUEST_SHUTDOWN, "Instance initiated shutdown")
+
+    def _watch_reachability(self, instance: Any) -> None:
+        """Bring the instance's status check from initializing to passed when SSH answers, else to failed."""
+        end = time.monotonic() + BOOT_SECONDS
+        while instance.state == "running" and instance.reachability == "initializing":
+            if answers(instance.private_ip):
+                instance.reachability = "passed"
+            elif time.monotonic() > end:
+                instance.reachability = "failed"
+            else:
+                time.sleep(0.1)
+
+    def _expect(self, instance: Any, state: str, participle: str) -> None:
+        if instance.state != state:
+            raise EC2ClientError(
+                "IncorrectInstanceState",
+                f"The instance '{instance.id}' is not in a state from which it can be {participle}.",
+            )
+
+    def _background(self, work: Callable[..., None], *arguments: Any) -> None:
+        def run() -> None:
+            try:
+                work(*arguments)
+            except Exception:
+                log.exception("%s of %s", work, arguments)
+
+        threading.Thread(target=run, daemon=True).start()
+
+
+def enter(instance: Any, state: str) -> None:
+    instance._state = InstanceState(state, CODES[state])
+
+
+def explain(instance: Any, code: str, cause: str) -> None:
+    instance.state_reason = StateReason(f"{code}: {cause}", code)
+    instance._reason = cause
+
+
+def answers(address: str) -> bool:
+    """Whether an SSH server greets at the address."""
+    try:
+        with socket.create_connection((address, 22), 1) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def install(lifecycle: Lifecycle) -> None:
+    """Make moto's instances live by `lifecycle`."""
+
+    @wrap(Instance, "__init__")
+    def born_pending(moto_init: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
+        moto_init(instance, *args, **kwargs)
+        enter(instance, "pending")
+        instance.reachability = "initializing"
+
+    for verb in ("start", "stop", "terminate", "reboot"):
+        act = getattr(lifecycle, verb)
+        wrap(Instance, verb)(functools.partial(lambda act, _, instance: act(instance), act))
+
+    for check in ("instance_status", "system_status"):
+
+        @wrap_property(Instance, check)
+        def status(_: Any, instance: Any) -> dict[str, Any]:
+            if instance.state != "running":
+                return {"Status": "not-applicable"}
+            found = instance.reachability
+            return {"Status": STATUS[found], "Details": [{"Name": "reachability", "Status": found}]}

@@ -1,0 +1,196 @@
+# MIT License (see LICENSE or https://opensource.org/licenses/MIT)
+"""A conda environment on this machine: what it has, what it lacks, and how to change that."""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+from . import conda
+
+LARGEST_FILE = 1_000_000  # bytes
+FOREIGN = (
+    *("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "PYTHONPATH", "PYTHONHOME"),
+    *("PIP_USER", "PIP_TARGET", "PIP_PREFIX"),
+)
+
+
+class Environment:
+    """The environment at a prefix: what it has, what it lacks, and how to change that."""
+
+    def __init__(self, module):
+        self.module, self.params = module, module.params
+        self.prefix = Path(self.params["prefix"]).resolve()
+        self.python = self.prefix / "bin" / "python"
+        self.conda = Path(self.params["executable"])
+        self.root = self.conda.resolve().parent.parent
+        self.lock = self.prefix.with_name(f".{self.prefix.name}.lock")
+        self.work = self.prefix.with_name(f".{self.prefix.name}.work")
+        self.lock_file = None
+
+    def fail(self, sentence):
+        self.module.fail_json(msg=sentence)
+
+    def exists(self):
+        """conda's own test of what an environment is."""
+        return (self.prefix / "conda-meta" / "history").is_file()
+
+    def run(self, *command, data="\n"):
+        """Exit status, output, errors. The child holds the lock too, should this process be killed before it."""
+        held = [self.lock_file.fileno()] if self.lock_file else []
+        return self.module.run_command(list(map(str, command)), data=data, expand_user_and_vars=False, pass_fds=held)
+
+    def refuse_what_is_not_ours(self):
+        """Only an interrupted run of ours leaves its lock beside a folder that conda has begun."""
+        if self.prefix == self.root:
+            self.fail(f"{self.prefix} is the base environment; name one of its own, for example {self.root}/envs/NAME.")
+        begun = self.lock.exists() and (self.prefix / "conda-meta").is_dir()
+        if self.exists() or begun or not os.path.lexists(self.prefix):
+            return
+        if not self.prefix.is_dir() or any(self.prefix.iterdir()):
+            self.fail(
+                f"{self.prefix} exists and is no conda environment, so nothing was touched. "
+                "Move it away or choose another prefix."
+            )
+
+    def read(self, path):
+        """The content of an environment file."""
+        if not path.is_file():
+            raise conda.Unreadable("there is no such file")
+        if path.stat().st_size > LARGEST_FILE:
+            raise conda.Unreadable(f"it is larger than {LARGEST_FILE // 1000} kB")
+        code, out, err = self.run(self.root / "bin" / "python", "-I", "-c", conda.READ_YAML, path)
+        if code:
+            self.fail(f"{self.root}/bin/python could not read {path}: {conda.telling(err or out)}")
+        answer = json.loads(out)
+        if "error" in answer:
+            raise conda.Unreadable(answer["error"])
+        return answer["data"]
+
+    def survey(self, definition, interrupted=False):
+        """What is installed ({name: version}), what is unmet (sentences), what an interrupted pip left (paths)."""
+        if not self.exists():
+            return {}, [f"{self.prefix} (missing)"], []
+        installed = conda.packages(self.prefix)
+        unmet, unclear = [], []
+        for spec in definition.specs:
+            met = conda.met(spec, installed)
+            if met is None:
+                unclear.append(spec)
+            elif not met:
+                unmet.append(f"{spec} ({installed.get(conda.conda_name(spec), 'nothing')} is installed)")
+        unmet += self.compare(unclear)
+        unmet += [f"{key} (variable)" for key in conda.unset(self.prefix, definition.variables)]
+        if self.params["prune"]:
+            unmet += [f"{name} (no longer asked for)" for name in conda.prunable(self.prefix, definition.specs)]
+        if not definition.pip and not definition.absent:
+            return installed, unmet, []
+        asked = {"wanted": definition.pip, "absent": definition.absent}
+        asked.update(conda=list(installed), interrupted=interrupted)
+        if not self.python.is_file():
+            return installed, [*unmet, f"the pip part (there is no {self.python})"], []
+        code, out, err = self.run(self.python, "-I", "-c", conda.ASK_PIP, data=json.dumps(asked))
+        if code:
+            return installed, [*unmet, f"the pip part ({conda.telling(err or out)})"], []
+        answer = json.loads(out)
+        return {**installed, **answer["installed"]}, unmet + answer["unmet"], answer["broken"]
+
+    def compare(self, specs):
+        """conda's own verdict on specs that need its grammar; the file is JSON, which is YAML too."""
+        if not specs:
+            return []
+        file = Path(self.module.tmpdir, "compare.yml")
+        file.write_text(json.dumps({"dependencies": specs}))
+        code, out, err = self.run(self.conda, "compare", "-p", self.prefix, file)
+        return conda.telling(out or err).splitlines() if code else []
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Hold the environment alone; yields whether an earlier run did not come to its end."""
+        self.prefix.parent.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + self.params["lock_timeout"]
+        while not self.take_lock():
+            if time.monotonic() > deadline:
+                holder = self.lock.read_text().strip() or "unknown"
+                self.fail(f"Another run (process {holder}) is at work on {self.prefix}; run again when it is through.")
+            time.sleep(1)
+        with self.lock_file:
+            interrupted = bool(self.lock_file.read())
+            self.lock.write_text(f"{os.getpid()}\n")
+            try:
+                yield interrupted
+                shutil.rmtree(self.work, ignore_errors=True)
+                self.lock.unlink()
+            finally:
+                if not os.path.lexists(self.prefix):
+                    self.lock.unlink(missing_ok=True)
+
+    def take_lock(self):
+        """Whether the lock is ours now. Who finishes unlinks it, so the one that was opened may be gone."""
+        self.lock_file = self.lock.open("a+")
+        self.lock_file.seek(0)
+        with contextlib.suppress(BlockingIOError, FileNotFoundError):
+            fcntl.flock(self.lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(self.lock_file.fileno()), self.lock.stat()):
+                return True
+        self.lock_file.close()
+        return False
+
+    def build(self, definition, before, broken, interrupted):
+        """Create the environment or bring it up to the file; `env update` does both, and the same on every conda."""
+        if not self.exists():
+            self.ensure_space()
+            if self.prefix.is_dir():
+                shutil.rmtree(self.prefix)
+        leftovers = self.prefix.glob("lib/python*/site-packages/~*") if interrupted else []
+        for path in [self.work / "tmp", *broken, *leftovers]:
+            shutil.rmtree(path, ignore_errors=True)
+        (self.work / "tmp").mkdir(parents=True)
+        self.isolate()
+        in_the_way = [name for name in definition.absent if name in before]
+        if in_the_way:
+            self.make_room(definition.pip, in_the_way)
+        file = self.work / "environment.yml"
+        file.write_text(definition.rendered())
+        prune = ["--prune"] if self.params["prune"] else []
+        self.must("build", self.conda, "env", "update", "-p", self.prefix, "-f", file, *prune)
+
+    def ensure_space(self):
+        free = shutil.disk_usage(self.prefix.parent).free >> 20
+        if free < self.params["free_space"]:
+            need = self.params["free_space"]
+            self.fail(f"{self.prefix} needs {need} MiB and {free} MiB are free; enlarge the disk, then run again.")
+
+    def isolate(self):
+        """conda and pip see this environment, and nothing of one that a user happens to be in."""
+        for name in FOREIGN:
+            os.environ.pop(name, None)
+        os.environ.update(LC_ALL="C.UTF-8", PYTHONNOUSERSITE="1", TMPDIR=str(self.work / "tmp"))
+        os.environ.update(PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_ROOT_USER_ACTION="ignore")
+        # In the work folder: an interrupted build does not download twice, and a finished one keeps no copy.
+        os.environ.setdefault("PIP_CACHE_DIR", str(self.work / "cache"))
+
+    def make_room(self, pip, names):
+        """Uninstall, but not before everything that comes instead is on this machine."""
+        wheels, requirements = self.work / "wheels", self.work / "requirements.txt"
+        requirements.write_text(conda.lines(pip))
+        download = ["download", "--no-cache-dir", "-qd", wheels, "-r", requirements]
+        self.must("download the packages of", self.python, "-m", "pip", *download)
+        os.environ["PIP_FIND_LINKS"] = f"{wheels} {os.environ.get('PIP_FIND_LINKS', '')}".strip()
+        self.must("uninstall from", self.python, "-m", "pip", "uninstall", "-qy", *names)
+
+    def must(self, deed, *command):
+        code, out, err = self.run(*command)
+        if code:
+            sentence = f"Could not {deed} {self.prefix}; run again to continue. {conda.telling(out + err)}"
+            self.module.fail_json(msg=sentence, rc=code, stdout=out, stderr=err)
+
+    def remove(self):
+        """The rename makes it one step: an environment is there, or it is not."""
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir()
+        if self.exists():
+            self.prefix.rename(self.work / "removed")

@@ -1,0 +1,103 @@
+"""Look at everything the role manages, in one visit; changes nothing, prints JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pwd
+import re
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def output(*command: str) -> str:
+    """Standard output of a read-only command, empty if it cannot be run."""
+    try:
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    except OSError:
+        return ""
+
+
+def served(python: str, imports: list[str]) -> dict[str, str]:
+    """Version of the environment's notebook, and why it cannot be imported."""
+    code = f"import {', '.join(imports)}; print(notebook.__version__)"
+    try:
+        done = subprocess.run([python, "-c", code], capture_output=True, text=True)
+    except OSError as error:
+        return {"notebook": "", "error": f"{python}: {error.strerror}"}
+    reason = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+    return {"notebook": done.stdout.strip(), "error": "" if done.returncode == 0 else reason[0]}
+
+
+def user(name: str) -> dict[str, Any] | None:
+    """The login's uid and home, None if there is no such login."""
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return {"uid": found.pw_uid, "home": found.pw_dir}
+
+
+def kept(path: Path, mode: int) -> bytes | None:
+    """Content of a file that is root's with this mode; None for anything else, which is then written anew."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    as_it_should_be = stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) == mode and found.st_uid == 0
+    return path.read_bytes() if as_it_should_be else None
+
+
+def unit(name: str) -> dict[str, str]:
+    """State of the unit as systemd tells it."""
+    wanted = "LoadState,ActiveState,UnitFileState,MainPID,ExecMainStartTimestampMonotonic"
+    return dict(line.split("=", 1) for line in output("systemctl", "show", "-p", wanted, name).splitlines())
+
+
+def culprit(port: int, state: dict[str, str]) -> str:
+    """The process that listens on the port, empty if nobody or the unit itself does."""
+    for listener in output("ss", "-Hltnp", f"sport = :{port}").splitlines():
+        owner = re.search(r'"(?P<name>[^"]*)",pid=(?P<pid>\d+)', listener)
+        if owner and owner["pid"] != state.get("MainPID"):
+            return f"{owner['name']} (pid {owner['pid']})"
+        # A container may hide whose socket it is, even from root.
+        if not owner and state.get("ActiveState") != "active":
+            return "a process that does not show its name"
+    return ""
+
+
+def unread(paths: Iterable[Path], state: dict[str, str]) -> bool:
+    """Whether a running server started before one of the files was last changed."""
+    if state.get("ActiveState") != "active":
+        return False
+    age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(state["ExecMainStartTimestampMonotonic"]) / 1e6
+    started = time.time() - age
+    return any(path.exists() and path.stat().st_mtime > started for path in paths)
+
+
+def look(question: dict[str, Any]) -> dict[str, Any]:
+    files = {path: kept(Path(path), 0o644) for path in question["files"]}
+    token = Path(question["token"])
+    state = unit(question["unit"])
+    return {
+        **served(question["python"], question["imports"]),
+        "python": Path(question["python"]).exists(),
+        "user": user(question["user"]),
+        "directory": not question["directory"] or Path(question["directory"]).is_dir(),
+        "culprit": culprit(question["port"], state),
+        "folder": Path(question["files"][0]).parent.is_dir(),
+        "files": {path: text and hashlib.sha256(text).hexdigest() for path, text in files.items()},
+        "token": bool(kept(token, 0o600)),
+        "loaded": state.get("LoadState") == "loaded",
+        "active": state.get("ActiveState"),
+        "enabled": state.get("UnitFileState") == "enabled",
+        "unread": unread([token, *map(Path, files)], state),
+    }
+
+
+print(json.dumps(look(json.loads(sys.argv[1]))))

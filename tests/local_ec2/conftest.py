@@ -1,0 +1,43 @@
+"""The local EC2 of these tests: brought up once, taken down whatever happens."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from local_cloud import Cloud, brought_up
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    if os.geteuid():
+        pytest.skip("the local EC2 needs root")
+    folder = tmp_path_factory.mktemp("cloud")
+    with brought_up(folder / "data") as cloud:
+        cloud.key = folder / "key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(cloud.key)], check=True)
+        public = cloud.key.with_suffix(".pub").read_bytes()
+        cloud.client("ec2").import_key_pair(KeyName="imported", PublicKeyMaterial=public)
+        yield cloud
+
+
+@pytest.fixture(scope="session")
+def machine(cloud: Cloud) -> str:
+    """An instance that is up and stays up: for tests that only look."""
+    (instance,) = cloud.launch()
+    cloud.up(instance)
+    return instance
+
+
+@pytest.fixture
+def own_machine(cloud: Cloud) -> Iterator[str]:
+    """An instance for a test that changes its state."""
+    (instance,) = cloud.launch()
+    cloud.up(instance)
+    yield instance
+    cloud.client("ec2").terminate_instances(InstanceIds=[instance])

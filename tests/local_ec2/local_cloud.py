@@ -1,0 +1,147 @@
+"""A local EC2 of the tests' own, and what tests ask of it."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.exceptions
+import pytest
+
+from local_ec2.folder import Folder
+
+REPOSITORY = Path(__file__).parents[2]
+IMAGE = "/aws/service/debian/release/12/latest/amd64"
+SECONDS = 60
+SSH = [
+    *("-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"),
+    *("-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"),
+]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def local_ec2(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the program from the checkout, under settings for AWS that would lead a client astray."""
+    astray = {"AWS_PROFILE": "absent", "AWS_CA_BUNDLE": "/absent.pem", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    return subprocess.run(
+        [sys.executable, "-m", "local_ec2", *arguments],
+        cwd=REPOSITORY,
+        env=os.environ | astray | environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def eventually(what: Callable[[], Any], seconds: float = SECONDS) -> Any:
+    """Ask until the answer is true, and return it."""
+    end = time.monotonic() + seconds
+    while True:
+        if answer := what():
+            return answer
+        assert time.monotonic() < end, f"still {answer!r} after {seconds} s"
+        time.sleep(0.1)
+
+
+@dataclasses.dataclass
+class Cloud:
+    """A local EC2 that is up. `owner` is the label of all that it makes in podman."""
+
+    data: Path
+    port: int
+    key: Path = dataclasses.field(init=False)
+
+    def client(self, service: str, region: str = "us-east-1") -> Any:
+        return boto3.client(
+            service,
+            region,
+            endpoint_url=f"http://127.0.0.1:{self.port}",
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        )
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return json.loads((self.data / "state.json").read_text())
+
+    @property
+    def owner(self) -> str:
+        return Folder(self.data).owner
+
+    def image(self) -> str:
+        return self.client("ssm").get_parameter(Name=IMAGE)["Parameter"]["Value"]
+
+    def launch(self, **options: Any) -> list[str]:
+        """Launch instances, and return their ids without waiting."""
+        asked = {
+            "ImageId": self.image(),
+            "InstanceType": "t3.micro",
+            "MinCount": 1,
+            "MaxCount": 1,
+            "KeyName": "imported",
+        }
+        answer = self.client("ec2").run_instances(**asked | options)
+        return [instance["InstanceId"] for instance in answer["Instances"]]
+
+    def instance(self, instance: str) -> dict[str, Any]:
+        answer = self.client("ec2").describe_instances(InstanceIds=[instance])
+        return answer["Reservations"][0]["Instances"][0]
+
+    def in_state(self, instance: str, state: str) -> dict[str, Any]:
+        """The instance, once it is in the state."""
+        eventually(lambda: self.instance(instance)["State"]["Name"] == state)
+        return self.instance(instance)
+
+    def status(self, instance: str) -> str:
+        answer = self.client("ec2").describe_instance_status(InstanceIds=[instance], IncludeAllInstances=True)
+        return answer["InstanceStatuses"][0]["InstanceStatus"]["Status"]
+
+    def up(self, instance: str) -> str:
+        """The instance's public address, once its status check has passed."""
+        eventually(lambda: self.status(instance) == "ok")
+        return self.instance(instance)["PublicIpAddress"]
+
+    def ssh(self, instance: str, command: str, key: Path | None = None) -> subprocess.CompletedProcess[str]:
+        where = ["-i", str(key or self.key), f"admin@{self.up(instance)}"]
+        return subprocess.run(
+            ["ssh", *SSH, *where, command],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def console(self, instance: str) -> str:
+        return self.client("ec2").get_console_output(InstanceId=instance).get("Output", "")
+
+
+@contextlib.contextmanager
+def brought_up(data: Path) -> Iterator[Cloud]:
+    cloud = Cloud(data, free_port())
+    try:
+        done = local_ec2("up", "--data", str(data), "--port", str(cloud.port), "--upstream", "real")
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield cloud
+    finally:
+        local_ec2("down", "--data", str(data))
+
+
+def refused(call: Callable[..., Any], **arguments: Any) -> str:
+    """The code of the error with which the API refuses a call."""
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        call(**arguments)
+    return caught.value.response["Error"]["Code"]
