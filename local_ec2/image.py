@@ -93,9 +93,9 @@ def customize(recipe: Recipe, root: Path) -> None:
     write(root / "etc/ssh/sshd_config.d/50-cloud-init.conf", "PasswordAuthentication no\n")
     write(root / "etc/default/locale", "LANG=C.UTF-8\n")
     write(root / "usr/local/sbin/first-boot", (MACHINE / "first-boot").read_text(), 0o755)
-    unit = "first-boot.service"
-    write(root / "etc/systemd/system" / unit, (MACHINE / unit).read_text())
-    subprocess.run([*inside, "systemctl", "-q", "enable", unit], check=True)
+    for unit in MACHINE.glob("*.service"):
+        write(root / "etc/systemd/system" / unit.name, unit.read_text())
+        subprocess.run([*inside, "systemctl", "-q", "enable", unit.name], check=True)
     # podman gives each machine its own
     for leftover in ("etc/hostname", "etc/resolv.conf", *root.glob("etc/ssh/ssh_host_*")):
         (root / leftover).unlink(missing_ok=True)

@@ -47,7 +47,7 @@ def report(question: dict[str, str]) -> dict[str, object]:
 
 
 def _leads_to(link: Path, target: Path) -> bool:
-    return link.is_symlink() and os.readlink(link) == str(target) and target.is_file()
+    return link.is_symlink() and link.readlink() == target and target.is_file()
 
 
 def install(prefix: Path, installer: Path, version: str) -> None:

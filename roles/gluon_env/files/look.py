@@ -1,0 +1,59 @@
+"""Look at what the environment needs of the machine, in one visit; changes nothing, prints JSON.
+
+look.py QUESTION, where QUESTION is JSON: packages, user, directory, version.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import subprocess
+import sys
+from pathlib import Path
+
+
+def missing(packages: list[str]) -> list[str]:
+    """Those of the Debian packages that are not installed."""
+    query = ["dpkg-query", "-W", "-f", "${db:Status-Abbrev}${Package}\n", *packages]
+    lines = subprocess.run(query, capture_output=True, text=True).stdout.splitlines()
+    installed = {line[3:] for line in lines if line.startswith("ii ")}
+    return [package for package in packages if package not in installed]
+
+
+def checkout(directory: Path, version: str, user: pwd.struct_passwd) -> dict[str, str]:
+    """Whether the folder is absent, somebody's other folder (foreign) or a checkout, and of what commit.
+
+    `follows` is 'no' where the checkout is known not to contain the version.
+    """
+    if not os.path.lexists(directory) or (directory.is_dir() and not any(directory.iterdir())):
+        return {"state": "absent", "commit": "", "follows": ""}
+    commit = _git(directory, user, "rev-parse", "--verify", "HEAD").stdout.strip()
+    if not (directory / ".git").exists() or not commit:
+        return {"state": "foreign", "commit": "", "follows": ""}
+    contained = _git(directory, user, "merge-base", "--is-ancestor", version, "HEAD").returncode == 0
+    return {"state": "checkout", "commit": commit, "follows": "yes" if contained else "no"}
+
+
+def _git(directory: Path, user: pwd.struct_passwd, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run git as the owner: a repository's configuration can name commands, which are not to run as root."""
+    owner = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    command, environment = ["git", "-C", str(directory), *arguments], {**os.environ, "HOME": user.pw_dir}
+    try:
+        return subprocess.run(command, capture_output=True, text=True, env=environment, **owner)
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(command, 127, "", "git is missing")
+
+
+def main(question: dict) -> dict[str, object]:
+    """The whole answer; the login's home is empty where there is no such login."""
+    answer: dict[str, object] = {"missing": missing(question["packages"]), "home": ""}
+    try:
+        user = pwd.getpwnam(question["user"])
+    except KeyError:
+        return answer
+    return {**answer, "home": user.pw_dir, **checkout(Path(question["directory"]), question["version"], user)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(json.loads(sys.argv[1]))))
