@@ -39,7 +39,18 @@ class Figure:
 def ssh(command: str) -> str:
     """What a root command prints on the machine, over a connection that nothing else shares."""
     return subprocess.run(
-        ["ssh", "-F", SSH_CONFIG, "-o", "ControlPath=none", MACHINE, f"sudo sh -c '{command}'"],
+        # Some attempts: sshd takes no connections for a moment while it reads its configuration again.
+        [
+            "ssh",
+            "-F",
+            SSH_CONFIG,
+            "-o",
+            "ControlPath=none",
+            "-o",
+            "ConnectionAttempts=5",
+            MACHINE,
+            f"sudo sh -c '{command}'",
+        ],
         check=True,
         capture_output=True,
         text=True,
@@ -92,11 +103,9 @@ def one_role(role: str, folder: Path) -> Path:
     """A playbook with the facts and one role of configure.yml."""
     file = folder / f"{role}.yml"
     roles = "" if role == "facts" else f"  roles: [{role}]\n"
-    # gluon_env is told by the cuda role what the machine has.
-    known = "  vars: {cuda_gpus: []}\n" if role == "gluon_env" else ""
     file.write_text(
         "- hosts: gluon\n  become: true\n  gather_subset: [min]\n"
-        f"  vars_files: [{ROOT}/playbooks/editions/d2l-zh-v1.yml, {ROOT}/playbooks/vars/configure.yml]\n{known}{roles}"
+        f"  vars_files: [{ROOT}/playbooks/editions/d2l-zh-v1.yml, {ROOT}/playbooks/vars/configure.yml]\n{roles}"
     )
     return file
 

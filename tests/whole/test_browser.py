@@ -52,7 +52,7 @@ def open_chapter(browser: BrowserContext, address: str, path: str) -> Page:
 
 def run_all(page: Page) -> None:
     """Cell > Run All, and wait until every cell of code was numbered and the kernel rests."""
-    page.click("text=Cell >> nth=0")
+    page.click("#menubar a.dropdown-toggle:text-is('Cell')")
     page.click("#run_all_cells a")
     page.wait_for_function(
         """() => {
