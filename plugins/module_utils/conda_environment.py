@@ -185,7 +185,8 @@ class Environment:
     def must(self, deed, *command):
         code, out, err = self.run(*command)
         if code:
-            sentence = f"Could not {deed} {self.prefix}; run again to continue. {conda.telling(out + err)}"
+            reason = f"It was killed by signal {-code}." if code < 0 else conda.telling(out + err)
+            sentence = f"Could not {deed} {self.prefix}; run again to continue. {reason}"
             self.module.fail_json(msg=sentence, rc=code, stdout=out, stderr=err)
 
     def remove(self):
