@@ -1,31 +1,65 @@
-"""The installation that the miniconda role made."""
-
-from __future__ import annotations
+"""What a machine has once the miniconda role was there."""
 
 import json
-from typing import Any
+import re
+
+import pytest
 
 PREFIX = "/opt/miniconda3"
+CONDA = f"{PREFIX}/bin/conda"
 
 
-def test_conda_runs(host: Any) -> None:
-    assert host.check_output(f"{PREFIX}/bin/conda --version").startswith("conda ")
+@pytest.fixture(scope="module")
+def info(host):
+    """What conda tells of itself to a user who is not root."""
+    return json.loads(host.check_output(f"{CONDA} info --json"))
 
 
-def test_channels_are_those_of_the_role(host: Any) -> None:
-    info = json.loads(host.check_output(f"{PREFIX}/bin/conda info --json"))
-    assert any("conda-forge" in channel for channel in info["channels"])
-    assert not any("repo.anaconda.com" in channel for channel in info["channels"])
+def test_conda_answers_any_user(host):
+    assert re.match(r"conda \d+\.\d+", host.check_output(f"{CONDA} --version"))
 
 
-def test_nobody_but_root_may_change_it(host: Any) -> None:
-    assert host.run(f"find {PREFIX} -not -type l -perm /022 -print -quit").stdout == ""
-    assert host.run(f"find {PREFIX} -not -user root -print -quit").stdout == ""
+def test_its_root_is_the_prefix(info):
+    assert info["root_prefix"] == PREFIX
 
 
-def test_a_login_shell_knows_conda(host: Any) -> None:
-    assert host.run("bash -lc 'type -t conda'").stdout.strip() == "function"
+def test_it_is_of_the_version_that_was_asked_for(host):
+    version = host.file(f"{PREFIX}/.miniconda_version").content_string.strip()
+    assert re.fullmatch(r"py3\d+_(.+)-\d+", version)[1] == host.check_output(f"{CONDA} --version").split()[1]
 
 
-def test_the_installer_is_not_left_behind(host: Any) -> None:
-    assert host.run("sudo find /opt -name 'Miniconda3-*.sh'").stdout == ""
+def test_everything_is_roots(host):
+    with host.sudo():
+        assert host.check_output(f"find {PREFIX} ! -user root -o ! -group root") == ""
+
+
+def test_nothing_is_writable_by_others(host):
+    with host.sudo():
+        assert host.check_output(f"find {PREFIX} ! -type l -perm /o+w") == ""
+
+
+def test_another_user_cannot_write_into_it(host):
+    assert host.run(f"touch {PREFIX}/canary {PREFIX}/envs/canary").rc != 0
+
+
+def test_the_channels_are_the_installations(host, info):
+    assert f"{PREFIX}/.condarc" in info["config_files"]
+    assert "channel_priority: strict" in host.file(f"{PREFIX}/.condarc").content_string
+
+
+def test_no_channel_is_anacondas(info):
+    assert not [url for url in info["channels"] if "repo.anaconda.com" in url]
+
+
+def test_conda_activate_works_in_a_login_shell(host):
+    assert host.check_output("bash -lc 'conda activate base && echo $CONDA_PREFIX'") == PREFIX
+
+
+def test_a_login_shell_starts_without_an_environment(host):
+    assert host.check_output("bash -lc 'echo ${CONDA_PREFIX:-none}'") == "none"
+
+
+def test_nothing_of_the_installation_is_left_behind(host):
+    with host.sudo():
+        left = host.check_output(f"ls -A /opt {PREFIX}").split()
+    assert not [name for name in left if name.endswith((".download", ".sh")) or name == ".miniconda_begun"]

@@ -8,9 +8,16 @@ git init -q
 rm -f "$part/.git/index.lock" "$part/.git/shallow.lock"
 git config remote.origin.url "$1"
 git config remote.origin.fetch '+refs/heads/*:refs/remotes/origin/*'
-# Not every server hands out a commit by its number: then everything, and the commit out of that.
-git fetch -q --depth 1 origin "$2" || { git fetch -q --tags origin && git fetch -q origin "$2"; } || git rev-parse -q --verify "$2^{commit}" > "$part/.git/FETCH_HEAD"
+commit=FETCH_HEAD
+if ! git fetch -q --depth 1 origin "$2" 2> "$part/.git/refusal"; then
+    cat "$part/.git/refusal" >&2
+    # Some servers hand out branches and tags only: then all of them, and the commit out of those.
+    grep -q -e 'not our ref' -e unadvertised "$part/.git/refusal"
+    git fetch -q --tags origin
+    commit=$2
+fi
+rm -f "$part/.git/refusal"
 # What Jupyter keeps beside each notebook is no change of the tutorial.
 echo .ipynb_checkpoints/ > "$part/.git/info/exclude"
-git checkout -q -f -B notebooks FETCH_HEAD
+git checkout -q -f -B notebooks "$commit" --
 mv -T "$part" "$3"

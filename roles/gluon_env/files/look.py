@@ -1,6 +1,6 @@
 """Look at what the environment needs of the machine, in one visit; changes nothing, prints JSON.
 
-look.py QUESTION, where QUESTION is JSON: packages, user, directory, version.
+look.py QUESTION, where QUESTION is JSON: packages, user, directory, version, proof.
 """
 
 from __future__ import annotations
@@ -45,9 +45,15 @@ def _git(directory: Path, user: pwd.struct_passwd, *arguments: str) -> subproces
         return subprocess.CompletedProcess(command, 127, "", "git is missing")
 
 
+def proven(proof: Path) -> list[str]:
+    """The requirements with which MXNet was last imported."""
+    return json.loads(proof.read_text() or "[]") if proof.is_file() else []
+
+
 def main(question: dict) -> dict[str, object]:
     """The whole answer; the login's home is empty where there is no such login."""
     answer: dict[str, object] = {"missing": missing(question["packages"]), "home": ""}
+    answer["proven"] = proven(Path(question["proof"]))
     try:
         user = pwd.getpwnam(question["user"])
     except KeyError:
