@@ -19,7 +19,7 @@ BIN = ROOT / ".venv" / "bin"
 
 
 def pytest(*paths: str) -> list[str]:
-    return [str(BIN / "pytest"), "-q", "-p", "no:cacheprovider", *paths]
+    return [str(BIN / "pytest"), "-q", *paths]
 
 
 def molecule(scenario: str) -> list[str]:
@@ -50,7 +50,6 @@ def run(name: str, command: list[str]) -> tuple[bool, float]:
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "MOLECULE_GLOB": "molecule/*/molecule.yml",
         "ANSIBLE_NOCOLOR": "1",
-        "PYTHONPATH": str(ROOT),
     }
     started = time.monotonic()
     with (LOG / f"{name}.log").open("w") as log:
