@@ -40,9 +40,9 @@ def open_chapter(browser: BrowserContext, address: str, path: str) -> Page:
     tree = browser.new_page()
     tree.goto(address)
     folder, name = path.split("/")
-    tree.click(f"a.item_link:has-text('{folder}')")
+    tree.click(f"#notebook_list a.item_link:has-text('{folder}')")
     with browser.expect_page() as opened:
-        tree.click(f"a.item_link:has-text('{name}')")
+        tree.click(f"#notebook_list a.item_link:has-text('{name}')")
     page = opened.value
     page.wait_for_selector("div.cell.code_cell", timeout=60_000)
     page.wait_for_selector("#kernel_indicator_icon.kernel_idle_icon", timeout=60_000)
