@@ -62,24 +62,6 @@ def test_chapters_can_be_opened(host):
     python(host, "import notedown.contentsmanager, notebook; assert notebook.__version__.startswith('6.')")
 
 
-def test_a_chapter_survives_its_way_to_a_notebook_and_back(host, checkout):
-    code = f"""
-import pathlib, shutil, tempfile
-import notedown.contentsmanager as notedown
-with tempfile.TemporaryDirectory() as folder:
-    copy = pathlib.Path(shutil.copytree({checkout!r}, folder + "/copy"))
-    manager = notedown.NotedownContentsManager(root_dir=str(copy))
-    for path in copy.glob("chapter_*/*.md"):
-        name, before = str(path.relative_to(copy)), path.read_bytes()
-        model = manager.get(name, content=True)
-        assert any(cell.cell_type == "code" for cell in model["content"].cells), name
-        manager.save(dict(model, path=name), name)
-        assert path.read_bytes() == before, name
-        print(name)
-"""
-    assert python(host, code)
-
-
 def test_the_versions_fit_each_other(host):
     assert "No broken requirements" in host.check_output(f"{PYTHON} -m pip check")
 
