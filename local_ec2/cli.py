@@ -13,11 +13,13 @@ import urllib.request
 from pathlib import Path
 
 from local_ec2 import host, image, recipe, report
-from local_ec2.folder import Folder, State, started
+from local_ec2.disks import release
+from local_ec2.folder import NONE, PODMAN, Folder, State, started
 from local_ec2.podman import LABEL, podman, remove_all
 from local_ec2.say import Refusal, say, step
 
 DOWN = 3
+DIED = "The server of an earlier `up` has died, and what it knew with it: this one starts empty."
 HEADER = "# Written by `local_ec2 up`; `local_ec2 down` removes it.\n"
 
 
@@ -29,6 +31,12 @@ def parser() -> argparse.ArgumentParser:
 
     up = commands.add_parser("up", parents=[data], help="start it, and build the base image if there is none")
     up.add_argument("--port", type=int, default=5950, help="port of the API on 127.0.0.1 (%(default)s)")
+    up.add_argument(
+        "--machines",
+        choices=[PODMAN, NONE],
+        default=PODMAN,
+        help="what instances are: containers with systemd, or nothing but their states in the API (%(default)s)",
+    )
     up.add_argument(
         "--subnet", default="auto", help="range of the machines, like 10.180.16.0/20 (%(default)s: a free one)"
     )
@@ -70,39 +78,57 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run_up(options: argparse.Namespace, folder: Folder) -> int:
-    host.need_root()
+    if options.machines == PODMAN:
+        host.need_root()
     with folder.lock():
         state = folder.state()
+        if state and state.machines != options.machines:
+            raise Refusal(
+                f"{folder.path} is of a local EC2 with --machines {state.machines}: run `down` first to change that, or"
+                " name another folder with --data."
+            )
         if state and state.alive():
             return already_up(options, folder, state)
-        host.need_debian()
-        host.need_packages(options.install)
-        host.need_port(options.port)
-        folder.claim()
-        host.need_room(folder)
-        clear_leftovers(folder, state)
-        subnet = host.pick_subnet(options.subnet, folder.owner)
-        state = State(str(folder.path), options.port, str(subnet), "", choose_upstream(options.upstream))
-        # from here on `down` can undo all that follows
-        folder.save(state)
-        logging.basicConfig(filename=folder.log, level=logging.INFO)
-        state.image = image.ensure(recipe.of_this_host(), folder.build)
-        prepare_upstream(folder, state)
-        write_inventory(options.inventory_vars, state)
-        podman(
-            "network",
-            "create",
-            "--disable-dns",
-            "--subnet",
-            state.subnet,
-            "--label",
-            f"{LABEL}={folder.owner}",
-            folder.owner,
-        )
-        folder.save(state)
+        prepare = prepare_machines if options.machines == PODMAN else prepare_none
+        state = prepare(options, folder, state)
         start_server(folder, state)
-    say(f"The local EC2 is up: {state.endpoint}, machines in {state.subnet}, {upstream_line(state)}.")
+    say(f"The local EC2 is up: {summary(state)}.")
     return 0
+
+
+def prepare_none(options: argparse.Namespace, folder: Folder, before: State | None) -> State:
+    """Prepare for instances without machines: nothing outside of the data folder."""
+    host.need_port(options.port)
+    folder.claim()
+    if before and before.pid:
+        say(DIED)
+    subnet = host.private_range("172.31.0.0/16" if options.subnet == "auto" else options.subnet)
+    state = State(str(folder.path), options.port, str(subnet), "", "real", NONE)
+    folder.save(state)
+    return state
+
+
+def prepare_machines(options: argparse.Namespace, folder: Folder, before: State | None) -> State:
+    """Prepare what machines need: the image, the network, and what they download from."""
+    host.need_debian()
+    host.need_packages(options.install)
+    host.need_port(options.port)
+    folder.claim()
+    host.need_room(folder)
+    clear_leftovers(folder, before)
+    subnet = host.pick_subnet(options.subnet, folder.owner)
+    state = State(str(folder.path), options.port, str(subnet), "", choose_upstream(options.upstream))
+    state.inotify = host.allow_machines()
+    # from here on `down` can undo all that follows
+    folder.save(state)
+    logging.basicConfig(filename=folder.log, level=logging.INFO)
+    state.image = image.ensure(recipe.of_this_host(), folder.build)
+    prepare_upstream(folder, state)
+    write_inventory(options.inventory_vars, state)
+    label = f"{LABEL}={folder.owner}"
+    podman("network", "create", "--disable-dns", "--subnet", state.subnet, "--label", label, folder.owner)
+    folder.save(state)
+    return state
 
 
 def already_up(options: argparse.Namespace, folder: Folder, state: State) -> int:
@@ -114,14 +140,15 @@ def already_up(options: argparse.Namespace, folder: Folder, state: State) -> int
         )
     write_inventory(options.inventory_vars, state)
     folder.save(state)
-    say(f"The local EC2 is already up: {state.endpoint}, machines in {state.subnet}, {upstream_line(state)}.")
+    say(f"The local EC2 is already up: {summary(state)}.")
     return 0
 
 
 def clear_leftovers(folder: Folder, state: State | None) -> None:
     removed = remove_all(folder.owner)
+    release(folder.disks)
     if state and state.pid:
-        say("The server of an earlier `up` has died, and what it knew with it: this one starts empty.")
+        say(DIED)
     if removed:
         say(f"Removed what an earlier one left: {', '.join(removed)}.")
 
@@ -149,8 +176,11 @@ def prepare_upstream(folder: Folder, state: State) -> None:
             state.variables = upstream.prepare(folder.upstream, f"http://{gateway}:{state.port}", follow)
 
 
-def upstream_line(state: State) -> str:
-    return "downloads from the real upstreams" if state.upstream == "real" else "downloads from stand-ins served here"
+def summary(state: State) -> str:
+    if state.machines == NONE:
+        return f"{state.endpoint}, instances in {state.subnet} without machines"
+    where = "the real upstreams" if state.upstream == "real" else "stand-ins served here"
+    return f"{state.endpoint}, machines in {state.subnet}, downloads from {where}"
 
 
 def write_inventory(path: Path | None, state: State) -> None:
@@ -201,7 +231,10 @@ def answers(endpoint: str) -> bool:
 
 
 def run_down(options: argparse.Namespace, folder: Folder) -> int:
-    host.need_root()
+    state = folder.state()
+    bodies = state is None or state.machines == PODMAN
+    if bodies or options.images:
+        host.need_root()
     with folder.lock():
         state = folder.state()
         removed = []
@@ -209,8 +242,11 @@ def run_down(options: argparse.Namespace, folder: Folder) -> int:
             host.need_own(folder, state)
             stop_server(state)
             removed.append("the server")
-        if not host.missing_packages():
+        if bodies and not host.missing_packages():
             removed += remove_all(folder.owner)
+        if state:
+            host.allow_as_before(state.inotify)
+            release(folder.disks)
         if state and state.inventory_vars:
             Path(state.inventory_vars).unlink(missing_ok=True)
         if state:
@@ -237,6 +273,6 @@ def run_status(options: argparse.Namespace, folder: Folder) -> int:
         died = " (the server of an earlier `up` has died; `up` starts an empty one)" if state and state.pid else ""
         say(f"The local EC2 of {folder.path} is down{died}.")
         return DOWN
-    say(f"The local EC2 is up: {state.endpoint}, machines in {state.subnet}, {upstream_line(state)}.")
+    say(f"The local EC2 is up: {summary(state)}.")
     say(report.table(report.machines(state.endpoint)))
     return 0

@@ -12,6 +12,10 @@ from pathlib import Path
 
 from local_ec2.say import Refusal, say
 
+# What machines are: containers, or nothing at all.
+PODMAN = "podman"
+NONE = "none"
+
 
 @dataclasses.dataclass
 class State:
@@ -22,8 +26,11 @@ class State:
     subnet: str
     image: str
     upstream: str
+    machines: str = PODMAN
     variables: dict[str, object] = dataclasses.field(default_factory=dict)
     inventory_vars: str | None = None
+    # what the host allowed before `up` allowed more
+    inotify: int | None = None
     pid: int | None = None
     started: str | None = None
 
@@ -61,6 +68,7 @@ class Folder:
         self.owner = f"local-ec2-{hashlib.sha256(str(self.path).encode()).hexdigest()[:8]}"
         self.log = self.path / "log"
         self.build = self.path / "build"
+        self.disks = self.path / "disks"
         self.upstream = self.path / "upstream"
         self.amis = self.path / "amis.json"
         self._state = self.path / "state.json"

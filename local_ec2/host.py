@@ -15,10 +15,12 @@ from pathlib import Path
 
 from local_ec2.folder import Folder, State
 from local_ec2.podman import listed, storage, unified_cgroups
-from local_ec2.say import Refusal, step
+from local_ec2.say import Refusal, say, step
 
 GIB = 1 << 30
 ROOM = 3 * GIB
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+INSTANCES = 1024
 Network = ipaddress.IPv4Network
 
 
@@ -114,6 +116,29 @@ def need_room(folder: Folder) -> None:
             )
 
 
+def allow_machines() -> int | None:
+    """Let the host have as many systemd machines as its memory does; what it allowed before, None if that will do.
+
+    Each systemd takes some inotify instances of root's, and by default there are enough for about 28 machines.
+    """
+    allowed = int(INOTIFY.read_text())
+    if allowed >= INSTANCES:
+        return None
+    try:
+        INOTIFY.write_text(str(INSTANCES))
+    except OSError as error:
+        enough = allowed * 28 // 128
+        say(f"{INOTIFY} stays at {allowed} ({error.strerror}), which is enough for about {enough} machines.")
+        return None
+    return allowed
+
+
+def allow_as_before(allowed: int | None) -> None:
+    """Undo allow_machines."""
+    if allowed and int(INOTIFY.read_text()) == INSTANCES:
+        INOTIFY.write_text(str(allowed))
+
+
 def need_own(folder: Folder, state: State) -> None:
     """Refuse a folder that was moved or copied while its server runs: its names follow its place."""
     if state.home != str(folder.path):
@@ -135,6 +160,16 @@ def networks_in_use() -> list[Network]:
     return [Network(address, strict=False) for address in used]
 
 
+def private_range(wanted: str) -> Network:
+    try:
+        subnet = Network(wanted)
+    except ValueError as error:
+        raise Refusal(f"--subnet {wanted} is not an IPv4 range ({error}): write one like 10.180.16.0/20.") from None
+    if not 16 <= subnet.prefixlen <= 24 or not subnet.is_private:
+        raise Refusal(f"--subnet {wanted} is not a private range of /16 to /24: write one like 10.180.16.0/20.")
+    return subnet
+
+
 def pick_subnet(wanted: str, owner: str) -> Network:
     """The range of the machines: the one wanted, or for 'auto' a free one."""
     used = networks_in_use()
@@ -146,12 +181,7 @@ def pick_subnet(wanted: str, owner: str) -> Network:
             if not any(candidate.overlaps(network) for network in used):
                 return candidate
         raise Refusal("No /20 of 10.128.0.0/9 is free on this host: name a free private range with --subnet.")
-    try:
-        subnet = Network(wanted)
-    except ValueError as error:
-        raise Refusal(f"--subnet {wanted} is not an IPv4 range ({error}): write one like 10.180.16.0/20.") from None
-    if not 16 <= subnet.prefixlen <= 24 or not subnet.is_private:
-        raise Refusal(f"--subnet {wanted} is not a private range of /16 to /24: write one like 10.180.16.0/20.")
+    subnet = private_range(wanted)
     for network in used:
         if subnet.overlaps(network):
             raise Refusal(

@@ -3,11 +3,16 @@
 import dataclasses
 import json
 import logging
+import os
+import socket
+import stat
 import subprocess
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+from local_ec2.disks import LOOP, Disks, names
 from local_ec2.podman import LABEL, command, machine_flags, podman
 
 log = logging.getLogger(__name__)
@@ -19,6 +24,8 @@ POWEROFF = 130
 SIGNAL_REBOOT = "39"
 # AWS too keeps the last 64 KB
 CONSOLE = 64 << 10
+# Debian's number of the group `disk`.
+DISK_GROUP = 6
 FLAGS = (
     "--systemd=always",
     # a terminal is what makes a /dev/console
@@ -29,6 +36,9 @@ FLAGS = (
     # systemd mode puts a tmpfs on /tmp; Debian has it on the disk
     "--volume=/tmp",
     "--shm-size=0",
+    # disks of volumes come and go; what looks for one by label or UUID looks into that folder
+    f"--device-cgroup-rule=b {LOOP}:* rmw",
+    "--security-opt=unmask=/sys/dev/block",
     "--pids-limit=-1",
     "--log-driver=k8s-file",
     "--log-opt=max-size=1mb",
@@ -48,9 +58,13 @@ class Nic:
 class Machines:
     """The machines of one data folder, by instance id."""
 
-    def __init__(self, owner: str, base_image: str) -> None:
+    bodies = True
+    boots_at_once = max(2, os.cpu_count() or 2)
+
+    def __init__(self, owner: str, base_image: str, disks: Disks) -> None:
         self.owner = owner
         self.base_image = base_image
+        self.disks = disks
 
     def name(self, instance: str) -> str:
         return f"{self.owner}-{instance}"
@@ -68,8 +82,33 @@ class Machines:
             *(*FLAGS, *machine_flags(), image, "/sbin/init"),
         )
 
-    def start(self, instance: str) -> None:
+    def start(self, instance: str, devices: dict[str, str]) -> None:
+        """Boot a machine. devices: the loop devices it has, by the names of their attachments."""
+        if devices:
+            # made before systemd runs: /etc/fstab may name them
+            podman("init", self.name(instance))
+            for attached_as, device in devices.items():
+                self.plug(instance, attached_as, device)
         podman("start", self.name(instance))
+
+    def plug(self, instance: str, attached_as: str, device: str) -> None:
+        """Show a loop device in a machine that has begun to boot."""
+        number = Path(device).stat().st_rdev
+        for node in self._nodes(instance, attached_as, device):
+            node.unlink(missing_ok=True)
+            os.mknod(node, stat.S_IFBLK | 0o660, number)
+            os.chown(node, 0, DISK_GROUP)
+            node.chmod(0o660)
+
+    def unplug(self, instance: str, attached_as: str, device: str) -> None:
+        """Show it no longer."""
+        for node in self._nodes(instance, attached_as, device):
+            node.unlink(missing_ok=True)
+
+    def _nodes(self, instance: str, attached_as: str, device: str) -> list[Path]:
+        pid = podman("inspect", "--format", "{{.State.Pid}}", self.name(instance)).strip()
+        # the kernel's own name too: by that one, a label or UUID is looked for
+        return [Path(f"/proc/{pid}/root/dev/{name}") for name in sorted({*names(attached_as), Path(device).name})]
 
     def stop(self, instance: str, seconds: int) -> None:
         """Ask the machine to power off; after so many seconds, cut it off."""
@@ -88,8 +127,28 @@ class Machines:
         state = podman("inspect", "--format", "{{.State.Running}}", self.name(instance), check=False)
         return state.strip() == "true"
 
+    def answers(self, address: str) -> bool:
+        """Whether an SSH server greets at the address."""
+        try:
+            with socket.create_connection((address, 22), 1) as connection:
+                return connection.recv(4) == b"SSH-"
+        except OSError:
+            return False
+
     def console(self, instance: str) -> bytes:
-        return podman("logs", self.name(instance), check=False).encode()[-CONSOLE:]
+        """What the machine wrote since it was started last."""
+        since = podman(
+            "inspect",
+            "--format",
+            '{{.State.StartedAt.Format "2006-01-02T15:04:05.999999999Z07:00"}}',
+            self.name(instance),
+            check=False,
+        )
+        return podman("logs", "--since", since.strip(), self.name(instance), check=False).encode()[-CONSOLE:]
+
+    def last_console(self, instance: str) -> bytes:
+        """What is to be kept of the console of a machine that goes."""
+        return self.console(instance)
 
     def image(self, ami: str) -> str:
         """The name of the image baked for an AMI."""

@@ -13,13 +13,16 @@ SUITE = "bookworm"
 PACKAGES = (
     "ca-certificates",
     "dbus",
+    "e2fsprogs",
     "iproute2",
+    "mount",
     "openssh-server",
     "python3",
     "python3-venv",
     "sudo",
     "systemd",
     "systemd-sysv",
+    "util-linux",
 )
 MACHINE = Path(__file__).parent / "machine"
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n.+?\n-----END CERTIFICATE-----\n", re.S)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from local_ec2 import amis, image
-from local_ec2.folder import Folder, State
+from local_ec2.bodiless import Bodiless, NoDisks
+from local_ec2.disks import Disks
+from local_ec2.folder import PODMAN, Folder, State
 from local_ec2.machines import Machines
 
 ACCOUNT = "123456789012"
@@ -27,33 +29,56 @@ def settings(path: Path) -> dict[str, str]:
     }
 
 
-def prepare(folder: Folder, state: State) -> None:
-    """Replace the parts of moto that drive machines. moto reads its environment when it is imported."""
-    ami = amis.debian(state.image, image.built(state.image))
-    amis.offer(folder.amis, ami)
-    os.environ.update(settings(folder.amis))
-    from local_ec2.ec2 import fixes, images, launch, lifecycle
+def prepare(folder: Folder, state: State) -> dict[str, Any]:
+    """Replace the parts of moto that drive machines, and return what can be set about them on request.
 
-    machines = Machines(folder.owner, state.image)
+    moto reads its environment when it is imported.
+    """
+    bodies = state.machines == PODMAN
+    debian = amis.debian(state.image, image.built(state.image) if bodies else amis.SOME_DAY)
+    offers = [debian, *amis.OTHERS]
+    amis.offer(folder.amis, offers)
+    os.environ.update(settings(folder.amis))
+    from local_ec2.ec2 import capacity, fixes, images, launch, lifecycle, pages, quotas, spot, sts, volumes
+
+    machines = (
+        Machines(folder.owner, state.image, Disks(folder.disks))
+        if bodies
+        else Bodiless(folder.owner, state.image, NoDisks(folder.disks))
+    )
     life = lifecycle.Lifecycle(machines)
     lifecycle.install(life)
-    launch.install(life)
-    images.install(machines, ami["ami_id"])
-    fixes.install(life, ipaddress.IPv4Network(state.subnet), {amis.PARAMETER: ami["ami_id"]})
+    pools, limits = capacity.Capacity(), quotas.Quotas()
+    quotas.install(limits)
+    launch.install(life, pools, limits)
+    spot.install(life)
+    sts.install()
+    images.install(machines, debian.id)
+    fixes.install(life, ipaddress.IPv4Network(state.subnet), offers)
+    pages.install()
+    volumes.install(life)
     machines.follow_exits(life.machine_ended)
+    return {
+        "capacity": {"GET": lambda _: pools.listed(), "POST": pools.set, "DELETE": lambda _: pools.clear()},
+        "interruptions": {"POST": lambda instance: spot.interrupt(life, instance)},
+        "quotas": {"GET": lambda _: limits.listed(), "POST": limits.set, "DELETE": lambda _: limits.clear()},
+    }
 
 
-def api(port: int) -> Any:
+def api(port: int, resources: dict[str, Any]) -> Any:
     """The HTTP server of the API, on the loopback address only."""
     from moto.ec2.models import ec2_backends
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
-    from local_ec2.ec2.launch import REGION
+    from local_ec2.ec2.launch import REGION, resolve
+    from local_ec2.front.application import Front
+    from local_ec2.front.faults import Faults
 
     # the first use loads the instance types; do it before somebody waits
     ec2_backends[ACCOUNT][REGION]
-    application = DomainDispatcherApplication(create_backend_app)
+    moto = DomainDispatcherApplication(create_backend_app)
+    application = Front(moto, Faults(lambda call: resolve(ec2_backends[ACCOUNT], call)), resources)
     return make_server("127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler)
 
 
@@ -61,14 +86,14 @@ def serve(folder: Folder) -> None:
     state = folder.state()
     if state is None:
         raise SystemExit(f"{folder.path} is not a data folder that `up` has prepared.")
-    prepare(folder, state)
+    resources = prepare(folder, state)
     if state.upstream == "stand-in":
         from local_ec2 import upstream
 
         gateway = str(ipaddress.IPv4Network(state.subnet)[1])
         files = upstream.make_server((gateway, state.port), folder.upstream)
         threading.Thread(target=files.serve_forever, daemon=True).start()
-    server = api(state.port)
+    server = api(state.port, resources)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     logging.info("the API answers on port %s", state.port)
     server.serve_forever()

@@ -8,40 +8,43 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
-from moto.ec2.exceptions import DependencyViolationError
+from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.amis import Ami
+from moto.ec2.models.core import TaggedEC2Resource
 from moto.ec2.models.elastic_block_store import Volume, VolumeAttachment
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.instances import Instance
 from moto.ec2.models.subnets import Subnet
 from moto.ec2.responses.general import General
 from moto.ec2.responses.instances import InstanceResponse
-from moto.servicequotas.models import ServiceQuotasBackend
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 from moto.ssm.models import Parameter, ParameterDict
 
-from local_ec2.amis import ROOT_GIB
+from local_ec2.amis import ROOT_GIB, Offer, parameters
 from local_ec2.ec2.launch import REGION
 from local_ec2.ec2.lifecycle import Lifecycle
 from local_ec2.ec2.wrap import wrap, wrap_property
 
 GP3_IOPS = 3000
 GP3_THROUGHPUT = 125
-# Running vCPUs allowed: name and value of each quota by its code.
-QUOTAS = {
-    "L-DB2E81BA": ("Running On-Demand G and VT instances", 64.0),
-    "L-3819A6DF": ("All G and VT Spot Instance Requests", 64.0),
-}
 
 
 def default_vpc(subnet: ipaddress.IPv4Network) -> None:
-    """The default VPC is the machines' network, with a subnet for each zone; moto has 172.31.0.0/16."""
+    """The default VPC is the machines' network, with a subnet for each zone and a way to the internet.
+
+    moto's is 172.31.0.0/16 without a gateway.
+    """
 
     @wrap(EC2Backend, "create_default_vpc")
     def create_default_vpc(moto_create: Callable[..., Any], backend: Any) -> Any:
         if backend.region_name != REGION:
             return moto_create(backend)
         vpc = backend.create_vpc(cidr_block=str(subnet), is_default=True)
+        gateway = backend.create_internet_gateway()
+        backend.attach_internet_gateway(gateway.id, vpc.id)
+        main = backend.describe_route_tables(filters={"vpc-id": vpc.id, "association.main": "true"})[0]
+        backend.create_route(main.id, "0.0.0.0/0", gateway_id=gateway.id)
         # six zones fit into eight blocks
         blocks = subnet.subnets(prefixlen_diff=3)
         for zone, block in zip(backend.describe_availability_zones(), blocks, strict=False):
@@ -77,7 +80,14 @@ def addresses() -> None:
 
 
 def security_groups() -> None:
-    """A group that an instance still uses cannot be deleted."""
+    """An instance shows the groups of its interface, and a group that one still uses cannot be deleted."""
+
+    @wrap(EC2Backend, "run_instances")
+    def run_instances(moto_run: Callable[..., Any], backend: Any, *args: Any, **kwargs: Any) -> Any:
+        reservation = moto_run(backend, *args, **kwargs)
+        for instance in reservation.instances:
+            instance.security_groups = instance.security_groups or list(instance.nics[0].group_set)
+        return reservation
 
     @wrap(EC2Backend, "_delete_security_group")
     def delete(moto_delete: Callable[..., Any], backend: Any, vpc_id: str | None, group_id: str) -> Any:
@@ -85,15 +95,6 @@ def security_groups() -> None:
         if any(group.id == group_id for instance in users for group in instance.security_groups):
             raise DependencyViolationError(f"resource {group_id} has a dependent object")
         return moto_delete(backend, vpc_id, group_id)
-
-
-def max_count() -> None:
-    """EC2 launches as many as it can up to MaxCount; moto launches MinCount."""
-
-    @wrap(InstanceResponse, "run_instances")
-    def run_instances(moto_run: Callable[..., Any], response: Any) -> Any:
-        response.params["MinCount"] = response.params.get("MaxCount", response.params.get("MinCount", 1))
-        return moto_run(response)
 
 
 def volumes() -> None:
@@ -105,7 +106,10 @@ def volumes() -> None:
         asked = response._get_param("BlockDeviceMappings", [])
         if ami:
             asked = with_root(asked, ami.block_device_mappings[0])
-            response.params["BlockDeviceMappings"] = asked
+            large_enough(asked, ami.block_device_mappings[0])
+        # what a launch makes ends with the instance, unless it is told otherwise; moto has it the other way round
+        asked = [{**one, "Ebs": {"DeleteOnTermination": True, **one["Ebs"]}} if "Ebs" in one else one for one in asked]
+        response.params["BlockDeviceMappings"] = asked
         parsed = moto_parse(response)
         for mapping, original in zip(parsed, asked, strict=True):
             mapping["Ebs"]["Throughput"] = original.get("Ebs", {}).get("Throughput")
@@ -158,6 +162,19 @@ def with_root(asked: list[dict[str, Any]], root: dict[str, Any]) -> list[dict[st
     ]
 
 
+def large_enough(asked: list[dict[str, Any]], root: dict[str, Any]) -> None:
+    """Raise EC2's error if the root volume that is asked for is smaller than the image."""
+    least = root["Ebs"]["VolumeSize"]
+    for mapping in asked:
+        size = mapping.get("Ebs", {}).get("VolumeSize")
+        if mapping["DeviceName"] == root["DeviceName"] and size and int(size) < least:
+            raise EC2ClientError(
+                "InvalidBlockDeviceMapping",
+                f"Volume of size {size}GB is smaller than snapshot '{root['Ebs']['SnapshotId']}', expect size >="
+                f" {least}GB",
+            )
+
+
 def complete(volume: Any, ebs: dict[str, Any]) -> None:
     if volume.volume_type == "gp3":
         volume.iops = ebs.get("Iops") or GP3_IOPS
@@ -174,6 +191,40 @@ def console(lifecycle: Lifecycle) -> None:
         instance = response.ec2_backend.get_instance(response._get_param("InstanceId"))
         output = base64.b64encode(lifecycle.console(instance)).decode()
         return ActionResult({"InstanceId": instance.id, "Timestamp": utcnow(), "Output": output})
+
+
+def images(offers: list[Offer]) -> None:
+    """An image has its own owner's alias and its own size; moto has one for all."""
+    by_id = {one.id: one for one in offers}
+
+    @wrap(EC2Backend, "_load_amis")
+    def load(moto_load: Callable[..., None], backend: Any) -> None:
+        moto_load(backend)
+        for ami in backend.amis.values():
+            if own := by_id.get(ami.id):
+                ami.owner_alias = own.alias
+                ami.root_volume = {"VolumeSize": own.root_gib}
+
+
+def elastic_addresses() -> None:
+    """There are addresses in a VPC only; moto's others have no id, and break every later look at tags."""
+
+    @wrap(EC2Backend, "allocate_address")
+    def allocate(moto_allocate: Callable[..., Any], backend: Any, domain: Any, *args: Any, **kwargs: Any) -> Any:
+        return moto_allocate(backend, "vpc", *args, **kwargs)
+
+
+def tags() -> None:
+    """The tags of one resource are looked up; moto walks through those of all, for each."""
+
+    @wrap(TaggedEC2Resource, "get_tags")
+    def get_tags(_: Callable[..., Any], resource: Any) -> list[dict[str, str]]:
+        found = resource.ec2_backend.tags.get(resource.id) or {} if resource.id else {}
+        kind = EC2_PREFIX_TO_RESOURCE.get(get_prefix(resource.id), "") if found else ""
+        return [
+            {"resource_id": resource.id, "key": key, "value": value, "resource_type": kind}
+            for key, value in found.copy().items()
+        ]
 
 
 def public_parameters(values: dict[str, str]) -> None:
@@ -199,34 +250,13 @@ def public_parameters(values: dict[str, str]) -> None:
                 defaultdict.__getitem__(parameters, name).append(parameter)
 
 
-def quotas() -> None:
-    """The quotas of GPU instances; moto knows those of VPCs only."""
-
-    @wrap(ServiceQuotasBackend, "get_service_quota")
-    def get_service_quota(
-        moto_get: Callable[..., Any], backend: Any, service_code: str, quota_code: str
-    ) -> dict[str, Any]:
-        if service_code != "ec2" or quota_code not in QUOTAS:
-            return moto_get(backend, service_code, quota_code)
-        name, value = QUOTAS[quota_code]
-        return {
-            "ServiceCode": service_code,
-            "ServiceName": "Amazon Elastic Compute Cloud (Amazon EC2)",
-            "QuotaCode": quota_code,
-            "QuotaName": name,
-            "Value": value,
-            "Unit": "None",
-            "Adjustable": True,
-            "GlobalQuota": False,
-        }
-
-
-def install(lifecycle: Lifecycle, subnet: ipaddress.IPv4Network, parameters: dict[str, str]) -> None:
+def install(lifecycle: Lifecycle, subnet: ipaddress.IPv4Network, offers: list[Offer]) -> None:
     default_vpc(subnet)
     addresses()
     security_groups()
-    max_count()
     volumes()
     console(lifecycle)
-    public_parameters(parameters)
-    quotas()
+    images(offers)
+    elastic_addresses()
+    tags()
+    public_parameters(parameters(offers))

@@ -7,14 +7,13 @@ belongs to it (addresses, volumes), runs when the machine has followed.
 import copy
 import functools
 import logging
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import EC2Backend
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 
 from local_ec2.ec2.wrap import wrap, wrap_property
@@ -41,13 +40,19 @@ class Lifecycle:
     def __init__(self, machines: Machines) -> None:
         self.machines = machines
         self._locks: dict[str, threading.Lock] = {}
-        self._boots = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
+        self._boots = threading.BoundedSemaphore(machines.boots_at_once)
         self._instances: dict[str, Any] = {}
+        # told of an instance that has entered another state
+        self.followers: list[Callable[[Any], None]] = []
 
-    def launch(self, instance: Any, image: str, public_key: str) -> None:
+    def know(self, instance: Any) -> None:
         self._locks[instance.id] = threading.Lock()
         self._instances[instance.id] = instance
 
+    def known(self, instance_id: str) -> Any | None:
+        return self._instances.get(instance_id)
+
+    def launch(self, instance: Any, image: str, public_key: str) -> None:
         def create() -> None:
             host = instance.private_dns_name.partition(".")[0]
             nic = Nic(instance.private_ip, instance.nics[0].mac_address, host)
@@ -84,6 +89,32 @@ class Lifecycle:
         instance.reachability = "initializing"
         self._background(lambda: self.machines.reboot(instance.id))
 
+    def plug(self, instance: Any, attached_as: str, volume: Any) -> None:
+        """Give a machine the disk of a volume; one that does not run finds it when it boots."""
+        with self._locks[instance.id]:
+            device = self._disk(volume)
+            if instance.state == "running":
+                self.machines.plug(instance.id, attached_as, device)
+
+    def unplug(self, instance: Any, attached_as: str, volume: Any) -> bool:
+        """Take it away; whether it is gone, since the machine may still have it mounted."""
+        with self._locks[instance.id]:
+            device = self.machines.disks.device(volume.id)
+            if device and instance.state == "running":
+                self.machines.unplug(instance.id, attached_as, device)
+            return self.machines.disks.unplug(volume.id)
+
+    def _disk(self, volume: Any) -> str:
+        return self.machines.disks.plug(volume.id, int(volume.size), volume.snapshot_id)
+
+    def _devices(self, instance: Any) -> dict[str, str]:
+        """The loop devices of all its volumes but the root, by the names of the attachments."""
+        return {
+            attached_as: self._disk(instance.ec2_backend.get_volume(block.volume_id))
+            for attached_as, block in instance.get_block_device_mapping
+            if attached_as != instance.root_device_name
+        }
+
     def console(self, instance: Any) -> bytes:
         """What the machine has written on its console; of a terminated one, what it had last."""
         return getattr(instance, "last_console", None) or self.machines.console(instance.id)
@@ -101,7 +132,7 @@ class Lifecycle:
                 try:
                     if create:
                         create()
-                    self.machines.start(instance.id)
+                    self.machines.start(instance.id, self._devices(instance))
                 except PodmanError as error:
                     self._give_up(instance, str(error), destroy=create is not None)
                     return
@@ -109,6 +140,7 @@ class Lifecycle:
                 if instance.state != "pending":
                     return
                 Lifecycle.moto_start(instance)
+                self._entered(instance)
                 log.info("%s runs at %s", instance.id, instance.private_ip)
             self._watch_reachability(instance)
 
@@ -117,7 +149,7 @@ class Lifecycle:
         if destroy:
             self._remove(instance)
         else:
-            Lifecycle.moto_stop(instance)
+            self._stopped(instance)
         explain(instance, FAULT, cause)
         log.error("%s did not boot: %s", instance.id, cause)
 
@@ -129,18 +161,27 @@ class Lifecycle:
                 self.machines.stop(instance.id, SHUTDOWN_SECONDS)
             finally:
                 if instance.state == "stopping":
-                    Lifecycle.moto_stop(instance)
+                    self._stopped(instance)
 
     def _destroy(self, instance: Any) -> None:
         with self._locks[instance.id]:
             self._remove(instance)
 
     def _remove(self, instance: Any) -> None:
-        instance.last_console = self.machines.console(instance.id)
+        instance.last_console = self.machines.last_console(instance.id)
         try:
             self.machines.remove(instance.id)
         finally:
             Lifecycle.moto_terminate(instance)
+            self._entered(instance)
+
+    def _stopped(self, instance: Any) -> None:
+        Lifecycle.moto_stop(instance)
+        self._entered(instance)
+
+    def _entered(self, instance: Any) -> None:
+        for follow in self.followers:
+            follow(instance)
 
     def _follow(self, instance: Any, code: int) -> None:
         with self._locks[instance.id]:
@@ -153,7 +194,7 @@ class Lifecycle:
                 return
             instance.reachability = "initializing"
             try:
-                self.machines.start(instance.id)
+                self.machines.start(instance.id, self._devices(instance))
             except PodmanError as error:
                 self._give_up(instance, str(error), destroy=False)
                 return
@@ -167,14 +208,14 @@ class Lifecycle:
         if instance.instance_initiated_shutdown_behavior == "terminate":
             self._remove(instance)
         else:
-            Lifecycle.moto_stop(instance)
+            self._stopped(instance)
         explain(instance, GUEST_SHUTDOWN, "Instance initiated shutdown")
 
     def _watch_reachability(self, instance: Any) -> None:
         """Bring the instance's status check from initializing to passed when SSH answers, else to failed."""
         end = time.monotonic() + BOOT_SECONDS
         while instance.state == "running" and instance.reachability == "initializing":
-            if answers(instance.private_ip):
+            if self.machines.answers(instance.private_ip):
                 instance.reachability = "passed"
             elif time.monotonic() > end:
                 instance.reachability = "failed"
@@ -203,17 +244,10 @@ def enter(instance: Any, state: str) -> None:
 
 
 def explain(instance: Any, code: str, cause: str) -> None:
+    # a console's escape characters are none that XML can carry
+    cause = "".join(character for character in cause if character.isprintable())
     instance.state_reason = StateReason(f"{code}: {cause}", code)
     instance._reason = cause
-
-
-def answers(address: str) -> bool:
-    """Whether an SSH server greets at the address."""
-    try:
-        with socket.create_connection((address, 22), 1) as connection:
-            return connection.recv(4) == b"SSH-"
-    except OSError:
-        return False
 
 
 def install(lifecycle: Lifecycle) -> None:
@@ -224,6 +258,13 @@ def install(lifecycle: Lifecycle) -> None:
         moto_init(instance, *args, **kwargs)
         enter(instance, "pending")
         instance.reachability = "initializing"
+        lifecycle.know(instance)
+
+    @wrap(EC2Backend, "get_instance")
+    def get_instance(moto_get: Any, backend: Any, instance_id: str) -> Any:
+        # moto walks through all there ever were, for each volume of each instance
+        found = lifecycle.known(instance_id)
+        return found if found and found.ec2_backend is backend else moto_get(backend, instance_id)
 
     for verb in ("start", "stop", "terminate", "reboot"):
         act = getattr(lifecycle, verb)

@@ -19,11 +19,33 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         pytest.skip("the local EC2 needs root")
     folder = tmp_path_factory.mktemp("cloud")
     with brought_up(folder / "data") as cloud:
-        cloud.key = folder / "key"
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(cloud.key)], check=True)
-        public = cloud.key.with_suffix(".pub").read_bytes()
-        cloud.client("ec2").import_key_pair(KeyName="imported", PublicKeyMaterial=public)
+        import_key(cloud, folder / "key")
         yield cloud
+
+
+@pytest.fixture(scope="session")
+def bare_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    folder = tmp_path_factory.mktemp("bare")
+    with brought_up(folder / "data", "--machines", "none") as cloud:
+        import_key(cloud, folder / "key")
+        yield cloud
+
+
+@pytest.fixture
+def bare(bare_cloud: Cloud) -> Iterator[Cloud]:
+    """A local EC2 without machines, in which all goes well, and whose journal and instances are this test's own."""
+    bare_cloud.control.clear()
+    bare_cloud.control.forget_requests()
+    yield bare_cloud
+    bare_cloud.control.clear()
+    bare_cloud.terminate_all()
+
+
+def import_key(cloud: Cloud, key: Path) -> None:
+    cloud.key = key
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    public = key.with_suffix(".pub").read_bytes()
+    cloud.client("ec2").import_key_pair(KeyName="imported", PublicKeyMaterial=public)
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.config
 import botocore.exceptions
 import pytest
 
+from local_ec2.control import Control
 from local_ec2.folder import Folder
 
 REPOSITORY = Path(__file__).parents[2]
@@ -67,17 +69,23 @@ class Cloud:
     key: Path = dataclasses.field(init=False)
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
+        # tests count calls, so that none is made again in silence
         return boto3.client(
             service,
             region,
             endpoint_url=f"http://127.0.0.1:{self.port}",
             aws_access_key_id="local",
             aws_secret_access_key="local",
+            config=botocore.config.Config(retries={"total_max_attempts": 1}),
         )
 
     @property
     def state(self) -> dict[str, Any]:
         return json.loads((self.data / "state.json").read_text())
+
+    @property
+    def control(self) -> Control:
+        return Control(f"http://127.0.0.1:{self.port}")
 
     @property
     def owner(self) -> str:
@@ -101,6 +109,23 @@ class Cloud:
     def instance(self, instance: str) -> dict[str, Any]:
         answer = self.client("ec2").describe_instances(InstanceIds=[instance])
         return answer["Reservations"][0]["Instances"][0]
+
+    def instances(self, *states: str) -> list[dict[str, Any]]:
+        """All instances that are in one of these states."""
+        filters = [{"Name": "instance-state-name", "Values": states}] if states else []
+        pages = self.client("ec2").get_paginator("describe_instances").paginate(Filters=filters)
+        return [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
+
+    def terminate_all(self) -> None:
+        """Terminate every instance, none of which comes again, and wait until all are."""
+        client = self.client("ec2")
+        requests = client.describe_spot_instance_requests()["SpotInstanceRequests"]
+        if ids := [one["SpotInstanceRequestId"] for one in requests if one["State"] != "cancelled"]:
+            client.cancel_spot_instance_requests(SpotInstanceRequestIds=ids)
+        alive = ("pending", "running", "stopping", "stopped")
+        if found := [one["InstanceId"] for one in self.instances(*alive)]:
+            client.terminate_instances(InstanceIds=found)
+        eventually(lambda: not self.instances(*alive, "shutting-down"))
 
     def in_state(self, instance: str, state: str) -> dict[str, Any]:
         """The instance, once it is in the state."""
@@ -131,18 +156,24 @@ class Cloud:
 
 
 @contextlib.contextmanager
-def brought_up(data: Path) -> Iterator[Cloud]:
+def brought_up(data: Path, *options: str) -> Iterator[Cloud]:
     cloud = Cloud(data, free_port())
     try:
-        done = local_ec2("up", "--data", str(data), "--port", str(cloud.port), "--upstream", "real")
+        done = local_ec2("up", "--data", str(data), "--port", str(cloud.port), "--upstream", "real", *options)
         assert done.returncode == 0, done.stdout + done.stderr
         yield cloud
     finally:
         local_ec2("down", "--data", str(data))
 
 
-def refused(call: Callable[..., Any], **arguments: Any) -> str:
-    """The code of the error with which the API refuses a call."""
+def answer(call: Callable[..., Any], **arguments: Any) -> tuple[int, str, str]:
+    """HTTP status, code and message with which a call is refused."""
     with pytest.raises(botocore.exceptions.ClientError) as caught:
         call(**arguments)
-    return caught.value.response["Error"]["Code"]
+    response = caught.value.response
+    return response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"], response["Error"]["Message"]
+
+
+def refused(call: Callable[..., Any], **arguments: Any) -> str:
+    """The code of the error with which the API refuses a call."""
+    return answer(call, **arguments)[1]

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from local_cloud import Cloud, eventually, refused
+from local_cloud import Cloud, answer, eventually, refused
 
 from local_ec2.podman import podman
 
 DEBIAN = "136693071363"
+CANONICAL = "099720109477"
+DLAMI = "deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu"
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +42,79 @@ def test_debian_is_found_by_owner_and_name(cloud: Cloud) -> None:
     assert image["RootDeviceName"] == "/dev/xvda"
 
 
-def test_only_what_boots_is_offered(cloud: Cloud) -> None:
-    assert [image["OwnerId"] for image in cloud.client("ec2").describe_images(Owners=["amazon"])["Images"]] == [DEBIAN]
+@pytest.mark.parametrize(
+    ("parameter", "owner", "name", "gib"),
+    [
+        ("canonical/ubuntu/server/22.04/stable/current/amd64/hvm/ebs-gp2/ami-id", CANONICAL, "*jammy-22.04-amd64*", 8),
+        ("canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id", CANONICAL, "*noble-24.04-amd64*", 8),
+        ("debian/release/12/latest/arm64", DEBIAN, "debian-12-arm64-*", 8),
+        (f"{DLAMI}-22.04/latest/ami-id", "898082745236", "Deep Learning Base OSS Nvidia*(Ubuntu 22.04)*", 75),
+        (f"{DLAMI}-24.04/latest/ami-id", "898082745236", "Deep Learning Base OSS Nvidia*(Ubuntu 24.04)*", 75),
+    ],
+)
+def test_images_are_found_as_on_aws(bare: Cloud, parameter: str, owner: str, name: str, gib: int) -> None:
+    client = bare.client("ec2")
+    image = bare.client("ssm").get_parameter(Name=f"/aws/service/{parameter}")["Parameter"]["Value"]
+    found = client.describe_images(Owners=[owner], Filters=[{"Name": "name", "Values": [name]}])["Images"]
+    newest = max(found, key=lambda one: one["CreationDate"])
+    assert (newest["ImageId"], newest["OwnerId"]) == (image, owner)
+    assert newest["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == gib
+
+
+def test_the_newest_of_a_name_is_an_imposters(bare: Cloud) -> None:
+    filters = [{"Name": "name", "Values": ["ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-*"]}]
+    found = bare.client("ec2").describe_images(Filters=filters)["Images"]
+    newest = max(found, key=lambda one: one["CreationDate"])
+    assert newest["OwnerId"] not in (CANONICAL, DEBIAN)
+    assert "ImageOwnerAlias" not in newest
+    assert CANONICAL in {one["OwnerId"] for one in found}
+
+
+def test_a_disk_smaller_than_the_image_is_refused(bare: Cloud) -> None:
+    image = bare.client("ssm").get_parameter(Name=f"/aws/service/{DLAMI}-22.04/latest/ami-id")["Parameter"]["Value"]
+    small = [{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 40}}]
+    asked = {"ImageId": image, "InstanceType": "g4dn.xlarge"}
+    assert refused(bare.launch, BlockDeviceMappings=small, **asked) == "InvalidBlockDeviceMapping"
+    (instance,) = bare.launch(**asked)
+    volume = bare.instance(instance)["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+    assert bare.client("ec2").describe_volumes(VolumeIds=[volume])["Volumes"][0]["Size"] == 75
+
+
+def test_type_and_image_have_one_architecture(bare: Cloud) -> None:
+    arm = bare.client("ssm").get_parameter(Name="/aws/service/debian/release/12/latest/arm64")["Parameter"]["Value"]
+    assert refused(bare.launch, ImageId=arm) == "InvalidParameterValue"
+    bare.launch(ImageId=arm, InstanceType="t4g.micro")
+
+
+def test_an_image_without_a_body_is_refused_in_words(cloud: Cloud) -> None:
+    parameter = "/aws/service/canonical/ubuntu/server/22.04/stable/current/amd64/hvm/ebs-gp2/ami-id"
+    image = cloud.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
+    status, code, message = answer(cloud.launch, ImageId=image)
+    assert (status, code) == (400, "UnsupportedOperation")
+    assert "ubuntu-jammy-22.04" in message
+    assert "Debian 12" in message
+
+
+def test_an_address_with_tags_is_found_by_them(bare: Cloud) -> None:
+    client = bare.client("ec2")
+    tags = [{"Key": "Project", "Value": "address"}]
+    specification = [{"ResourceType": "elastic-ip", "Tags": tags}]
+    made = client.allocate_address(TagSpecifications=specification)
+    filters = [{"Name": "tag:Project", "Values": ["address"]}]
+    (found,) = client.describe_addresses(Filters=filters)["Addresses"]
+    assert (found["AllocationId"], found["Tags"]) == (made["AllocationId"], tags)
+    assert client.describe_tags(Filters=[{"Name": "value", "Values": ["address"]}])["Tags"]
+    client.release_address(AllocationId=made["AllocationId"])
+    assert client.describe_addresses(Filters=filters)["Addresses"] == []
+
+
+def test_an_image_is_found_by_its_tags(bare: Cloud) -> None:
+    (instance,) = bare.launch()
+    bare.in_state(instance, "running")
+    create(bare, instance, "tagged")
+    filters = [{"Name": "tag:Of", "Values": ["image"]}]
+    (found,) = bare.client("ec2").describe_images(Owners=["self"], Filters=filters)["Images"]
+    assert found["Name"] == "tagged"
 
 
 def test_a_baked_image_boots_with_its_files_and_keys_of_its_own(cloud: Cloud, baked: str) -> None:

@@ -1,0 +1,1 @@
+"""What stands before moto: faults on request, the journal of requests, and the control of both."""
