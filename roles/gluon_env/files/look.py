@@ -21,6 +21,9 @@ def missing(packages: list[str]) -> list[str]:
     return [package for package in packages if package not in installed]
 
 
+NO_GIT = 127
+
+
 def checkout(directory: Path, version: str, user: pwd.struct_passwd) -> dict[str, str]:
     """Whether the folder is absent, somebody's other folder (foreign) or a checkout, and of what commit.
 
@@ -28,7 +31,11 @@ def checkout(directory: Path, version: str, user: pwd.struct_passwd) -> dict[str
     """
     if not os.path.lexists(directory) or (directory.is_dir() and not any(directory.iterdir())):
         return {"state": "absent", "commit": "", "follows": ""}
-    commit = _git(directory, user, "rev-parse", "--verify", "HEAD").stdout.strip()
+    asked = _git(directory, user, "rev-parse", "--verify", "HEAD")
+    if asked.returncode == NO_GIT and (head := _head(directory)):
+        # A checkout that came on a disk to a machine on which git is yet to be installed.
+        return {"state": "checkout", "commit": head, "follows": "yes" if head == version else ""}
+    commit = asked.stdout.strip()
     if not (directory / ".git").exists() or not commit:
         return {"state": "foreign", "commit": "", "follows": ""}
     contained = _git(directory, user, "merge-base", "--is-ancestor", version, "HEAD").returncode == 0
@@ -42,7 +49,18 @@ def _git(directory: Path, user: pwd.struct_passwd, *arguments: str) -> subproces
     try:
         return subprocess.run(command, capture_output=True, text=True, env=environment, **owner)
     except FileNotFoundError:
-        return subprocess.CompletedProcess(command, 127, "", "git is missing")
+        return subprocess.CompletedProcess(command, NO_GIT, "", "git is missing")
+
+
+def _head(directory: Path) -> str:
+    """The commit of a checkout, read without git; empty where that shows none."""
+    try:
+        head = (directory / ".git/HEAD").read_text().strip()
+        return (
+            (directory / ".git" / head.removeprefix("ref: ")).read_text().strip() if head.startswith("ref: ") else head
+        )
+    except OSError:
+        return ""
 
 
 def proven(proof: Path) -> list[str]:
