@@ -31,6 +31,7 @@ PARTS: dict[str, list[str]] = {
     "lint": ["tools/lint"],
     "unit": pytest("tests/unit"),
     "local-ec2": pytest("tests/local_ec2"),
+    "ec2": pytest("tests/ec2"),
     "upstream": pytest("tests/upstream"),
     "whole": pytest("tests/whole"),
     "molecule-ec2": molecule("ec2"),

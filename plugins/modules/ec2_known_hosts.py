@@ -21,6 +21,13 @@ options:
     type: list
     elements: str
     required: true
+  alive:
+    description:
+      - The ids of all instances there are. Lines about any other instance are removed, so that the file follows
+        machines that are replaced. Empty, none is removed.
+    type: list
+    elements: str
+    default: []
   path:
     description: The known_hosts file, on the controller. Lines about other hosts are left alone.
     type: path
@@ -71,7 +78,9 @@ forgotten:
 import fcntl
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
@@ -81,6 +90,7 @@ except ImportError:  # AnsibleAWSModule says so, in its own words.
     BotoCoreError = ClientError = Exception
 
 KEYS = re.compile(r"-----BEGIN SSH HOST KEY KEYS-----(.*?)-----END SSH HOST KEY KEYS-----", re.DOTALL)
+INSTANCE = re.compile(r"i-[0-9a-f]+")
 KEY = re.compile(r"((?:ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+)")
 
 
@@ -90,29 +100,33 @@ def keys_on(console: str) -> list[str]:
     return KEY.findall(blocks[-1]) if blocks else []
 
 
+def console_of(ec2: Any, instance: str) -> str:
+    """What an instance has on its console now."""
+    try:
+        return ec2.get_console_output(InstanceId=instance, Latest=True).get("Output", "")
+    except ClientError as error:
+        # Only Nitro instances have a live console; the others' appears some minutes after the boot.
+        if error.response["Error"]["Code"] not in ("UnsupportedOperation", "InvalidParameterCombination"):
+            raise
+        return ec2.get_console_output(InstanceId=instance).get("Output", "")
+
+
 def learn(module: AnsibleAWSModule, instances: list[str]) -> list[str]:
     """The known_hosts lines of the instances. Ends the module when one shows no keys in time."""
-    ec2 = module.client("ec2")
+    ec2 = module.client("ec2", aws_config={"max_pool_connections": 32})
     deadline = time.monotonic() + module.params["timeout"]
     lines: list[str] = []
     waiting = list(instances)
-    latest = True
     while waiting:
-        for instance in list(waiting):
-            try:
-                answer = ec2.get_console_output(InstanceId=instance, **({"Latest": True} if latest else {}))
-            except ClientError as error:
-                # Only Nitro instances have a live console; the others' appears some minutes after the boot.
-                if error.response["Error"]["Code"] in ("UnsupportedOperation", "InvalidParameterCombination"):
-                    latest = False
-                    break
-                module.fail_json_aws(error, msg=f"EC2 did not show the console of {instance}")
-            except BotoCoreError as error:
-                module.fail_json_aws(error, msg=f"EC2 did not show the console of {instance}")
-            found = keys_on(answer.get("Output", ""))
-            if found:
-                lines += [f"{instance} {key}" for key in found]
-                waiting.remove(instance)
+        try:
+            # Side by side: a class takes no longer than one machine.
+            with ThreadPoolExecutor(32) as pool:
+                consoles = dict(zip(waiting, pool.map(lambda one: console_of(ec2, one), waiting), strict=True))
+        except (BotoCoreError, ClientError) as error:
+            module.fail_json_aws(error, msg=f"EC2 did not show the console of {', '.join(waiting[:5])}")
+        shown = {instance: found for instance, console in consoles.items() if (found := keys_on(console))}
+        lines += [f"{instance} {key}" for instance, found in shown.items() for key in found]
+        waiting = [instance for instance in waiting if instance not in shown]
         if waiting and time.monotonic() > deadline:
             module.fail_json(
                 msg=f"{', '.join(waiting)} showed no SSH host keys on the console within "
@@ -130,13 +144,16 @@ def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
             "instances": {"type": "list", "elements": "str", "required": True},
+            "alive": {"type": "list", "elements": "str", "default": []},
             "path": {"type": "path", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "timeout": {"type": "int", "default": 600},
         },
         supports_check_mode=True,
     )
-    path, wanted = Path(module.params["path"]), module.params["instances"]
+    path, wanted, alive = Path(module.params["path"]), module.params["instances"], module.params["alive"]
+    if module.check_mode and not path.parent.is_dir():
+        module.exit_json(changed=bool(wanted), learned=wanted, forgotten=[])
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Two runs at once must not lose each other's lines.
     with path.with_suffix(".lock").open("w") as lock:
@@ -146,11 +163,13 @@ def main() -> None:
         learned, forgotten = [], []
         if module.params["state"] == "absent":
             forgotten = sorted(known.intersection(wanted))
-            lines = [line for line in lines if line.split(" ", 1)[0] not in forgotten]
         else:
             learned = [instance for instance in wanted if instance not in known]
+            if alive:
+                forgotten = sorted(name for name in known.difference(alive, wanted) if INSTANCE.fullmatch(name))
             if not module.check_mode:
                 lines += learn(module, learned)
+        lines = [line for line in lines if line.split(" ", 1)[0] not in forgotten]
         if (learned or forgotten) and not module.check_mode:
             draft = path.with_suffix(".new")
             draft.write_text("".join(line + "\n" for line in lines))
