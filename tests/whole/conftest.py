@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = Path(os.environ.get("LOCAL_EC2_INVENTORY", ROOT / "inventories/local"))
 STATE = INVENTORY / ".state/gluon-ec2"
+ENDPOINT = os.environ.get("LOCAL_EC2_ENDPOINT", "http://127.0.0.1:5950")
 
 
 @dataclass
