@@ -153,6 +153,7 @@ def install(lifecycle: Lifecycle, capacity: Capacity, quotas: Quotas) -> None:
         with lock:
             for one in backend.get_multi_instances_by_id(instance_ids):
                 if one.state == "stopped":
+                    spot.startable(one)
                     market = one.lifecycle or ON_DEMAND
                     quotas.check(backend, one.instance_type, market, 1)
                     capacity.take(one.instance_type, one.availability_zone, market, 1, 1, [])

@@ -29,7 +29,10 @@ TERMINATE = "terminate"
 PRODUCTS = ("Linux/UNIX", "Linux/UNIX (Amazon VPC)")
 # Until EC2 launches again for a persistent request whose instance has ended, in seconds.
 RELAUNCH_SECONDS = 1.0
-INTERRUPTED = ("Server.SpotInstanceTermination", "Spot instance termination")
+# Until EC2 tries to start an instance again that it has taken back and stopped, in seconds, and how often it tries.
+RESTART_SECONDS, RESTARTS = 20.0, 1000
+TERMINATED_BY_EC2 = ("Server.SpotInstanceTermination", "Spot instance termination")
+STOPPED_BY_EC2 = ("Server.SpotInstanceShutdown", "Spot instance shutdown")
 ENDED = ("closed", "cancelled", "failed")
 
 
@@ -125,6 +128,16 @@ def stoppable(instance: Any) -> None:
         )
 
 
+def startable(instance: Any) -> None:
+    """Raise EC2's error for a Spot instance that EC2 itself has stopped: nobody else may start it."""
+    found = request_of(instance)
+    if found and found.interrupted:
+        raise EC2ClientError(
+            "IncorrectSpotRequestState",
+            f"The Spot Instance '{instance.id}' was interrupted. EC2 starts it when there is capacity for it.",
+        )
+
+
 def follow(instance: Any) -> None:
     """Bring the request after its instance, which has entered another state."""
     found = request_of(instance)
@@ -133,7 +146,7 @@ def follow(instance: Any) -> None:
     if instance.state in ("pending", "running"):
         found.interrupted = False
     if found.interrupted:
-        explain(instance, *INTERRUPTED)
+        explain(instance, *(TERMINATED_BY_EC2 if found.instance_interruption_behavior == TERMINATE else STOPPED_BY_EC2))
     if found.interrupted or found.state in ENDED:
         return
     if instance.state in ("stopping", "stopped"):
@@ -182,6 +195,24 @@ def interrupt(lifecycle: Lifecycle, instance_id: str) -> None:
     else:
         instance.stop()
         found.enter("disabled", "instance-stopped-no-capacity", "There is no Spot capacity available.")
+        threading.Thread(target=bring_back, args=[found], daemon=True).start()
+
+
+def bring_back(found: SpotRequest) -> None:
+    """Start an interrupted instance as soon as there is capacity for it again."""
+    for _ in range(RESTARTS):
+        time.sleep(RESTART_SECONDS)
+        if found.state != "disabled" or found.instance.state not in ("stopping", "stopped"):
+            return
+        if found.instance.state == "stopping":
+            continue
+        found.interrupted = False
+        try:
+            found.ec2_backend.start_instances([found.instance_id])
+            return
+        except EC2ClientError as error:
+            found.interrupted = True
+            log.info("%s stays stopped: %s", found.instance_id, error)
 
 
 def history(backend: Any, types: list[str], zones: list[str], products: list[str]) -> list[dict[str, Any]]:

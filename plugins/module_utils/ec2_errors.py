@@ -55,6 +55,8 @@ KINDS = {
         "Blocked",
     },
     "clock": {"RequestTimeTooSkewed"},
+    # A spot machine that EC2 itself has stopped, or whose request does not know yet that its user has.
+    "spot-request": {"IncorrectSpotRequestState"},
     # Worth another try after a pause.
     "throttle": {
         "RequestLimitExceeded",

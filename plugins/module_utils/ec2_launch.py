@@ -39,16 +39,19 @@ class Stop(Exception):
         self.cause, self.doing = cause, doing
 
 
-def patiently(call: Callable[..., Any], sleep: Callable[[float], None] = time.sleep, **arguments: Any) -> Any:
+def patiently(
+    call: Callable[..., Any], sleep: Callable[[float], None] = time.sleep, also: tuple[str, ...] = (), **arguments: Any
+) -> Any:
     """Call EC2, again after a pause when it is busy, gave no answer, or does not know yet what was made a moment ago.
 
-    Raises what EC2 says at last. A call that makes something must carry a client token.
+    `also` names other kinds of errors that pass with time. Raises what EC2 says at last. A call that makes something
+    must carry a client token.
     """
     for attempt in range(TRIES):
         try:
             return call(**arguments)
         except Exception as error:
-            if kind_of(error) not in ("throttle", "lost", "hiccup", "not-yet") or attempt == TRIES - 1:
+            if kind_of(error) not in ("throttle", "lost", "hiccup", "not-yet", *also) or attempt == TRIES - 1:
                 raise
             sleep(min(10.0, 0.25 * 2**attempt) * random.uniform(0.5, 1))
     raise AssertionError("unreachable")
@@ -238,16 +241,23 @@ def settle_twins(ec2: Any, project: str, launched: dict[str, str], found: list[d
     return lost
 
 
+def taken_back(instance: dict[str, Any]) -> bool:
+    """Whether it is a spot machine that EC2 has stopped for want of capacity."""
+    return instance.get("StateReason", {}).get("Code") == "Server.SpotInstanceShutdown"
+
+
 def start(ec2: Any, asleep: list[dict[str, Any]]) -> dict[str, str]:
     """Start what is stopped, all at once, or one by one when that fails for want of room; name -> why not."""
     ids = [one["InstanceId"] for one in asleep]
     if not ids:
         return {}
     try:
-        patiently(ec2.start_instances, InstanceIds=ids)
+        # A spot request learns a little later than its machine that its user has stopped it.
+        also = () if any(taken_back(one) for one in asleep) else ("spot-request",)
+        patiently(ec2.start_instances, also=also, InstanceIds=ids)
         return {}
     except Exception as error:
-        if kind_of(error) not in ("capacity", "quota"):
+        if kind_of(error) not in ("capacity", "quota", "spot-request"):
             raise Stop(error, f"to start {', '.join(name_of(one) for one in asleep[:5])}") from error
         if len(asleep) > 1:
             return {name: why for one in asleep for name, why in start(ec2, [one]).items()}
@@ -255,6 +265,14 @@ def start(ec2: Any, asleep: list[dict[str, Any]]) -> dict[str, str]:
         if kind_of(error) == "quota":
             quota = quota_of(one["InstanceType"], "spot" if one.get("InstanceLifecycle") == "spot" else "on-demand")
             why = f'{words_of(error)}; the quota is "{quota.name}" ({quota.code})' if quota else words_of(error)
+        elif kind_of(error) == "spot-request":
+            why = (
+                "was taken back by EC2, which starts a spot machine again by itself when it has room; until then it "
+                "stays stopped with all that is on it. Run this again then. To go on elsewhere now, delete it by "
+                "terminate.yml, which keeps its data volume if it has one, and launch it anew"
+                if taken_back(one)
+                else f"cannot be started yet: {words_of(error)}. Run this again in a minute"
+            )
         else:
             why = (
                 f"{one['Placement']['AvailabilityZone']}, where its disk is, has no {one['InstanceType']} free "

@@ -113,7 +113,9 @@ def test_ec2_takes_an_instance_back(bare: Cloud) -> None:
     gone = bare.in_state(one_time, "terminated")
     assert gone["StateReason"]["Code"] == "Server.SpotInstanceTermination"
     assert request(bare, one_time)["Status"]["Code"] == "instance-terminated-no-capacity"
-    bare.in_state(persistent, "stopped")
+    asleep = bare.in_state(persistent, "stopped")
+    assert asleep["StateReason"]["Code"] == "Server.SpotInstanceShutdown"
+    assert refused(bare.client("ec2").start_instances, InstanceIds=[persistent]) == "IncorrectSpotRequestState"
     ids = [request(bare, persistent)["SpotInstanceRequestId"]]
     bare.client("ec2").cancel_spot_instance_requests(SpotInstanceRequestIds=ids)
     (on_demand,) = bare.launch()

@@ -85,9 +85,12 @@ def test_nothing_is_lost_when_a_spot_machine_is_taken_back(mount: Path) -> None:
     ids = [json.loads(shown)["aws_instance_id"]]
     Control(ENDPOINT).interrupt(ids[0])
     ec2 = boto3.client("ec2", "us-east-1", endpoint_url=ENDPOINT, aws_access_key_id="a", aws_secret_access_key="b")
-    # The role launches spot machines that an interruption stops and does not delete.
+    # The role launches spot machines that EC2 then stops and does not delete, and which it starts again itself.
     ec2.get_waiter("instance_stopped").wait(InstanceIds=ids, WaiterConfig={"Delay": 1})
-    assert playbook("playbooks/provision.yml", *spot).changed
+    with pytest.raises(AssertionError, match="taken back"):
+        playbook("playbooks/provision.yml", *spot)
+    ec2.get_waiter("instance_running").wait(InstanceIds=ids, WaiterConfig={"Delay": 1})
+    playbook("playbooks/provision.yml", *spot)
     playbook(str(mount))
     assert on_keeper("cat /data/note") == "mine\nmore"
 
