@@ -112,7 +112,7 @@ class Launch:
                 why[kind] = error
                 self._note(place, left, [], f"{WHY[kind]} ({code_of(error)})")
                 if kind == "quota" and quota:
-                    self.full_quotas[quota.code] = f'{words_of(error)} The quota is "{quota.name}" ({quota.code})'
+                    self.full_quotas[quota.code] = f'"{words_of(error)}" (the quota "{quota.name}", {quota.code})'
                 continue
             got = left[: len(made)]
             self.launched |= dict(zip(got, made, strict=True))
@@ -125,15 +125,15 @@ class Launch:
         if "quota" in why or (not why and self.full_quotas):
             quotas = "; ".join(self.full_quotas.values())
             return (
-                f"{quotas}: ask for more in Service Quotas (-e request_quota=yes does), or stop machines that are "
-                "not needed"
+                f"is over a quota: {quotas}. Ask for more in Service Quotas (-e request_quota=yes does), or stop "
+                "machines that are not needed"
             )
         places = ", ".join(
             dict.fromkeys(f"{place['instance_type']} in {place['zone']}" for place in like["candidates"])
         )
         return (
-            f"no place has one free now ({places}): run this again later, or name more types in instance_types "
-            "(ec2_instance_types), or more zones"
+            f"finds no place, none has one free now ({places}): run this again later, or name more types in "
+            "instance_types (ec2_instance_types), or more zones"
         )
 
     def _note(self, place: dict[str, Any], asked: list[str], got: list[str], why: str) -> None:
@@ -264,7 +264,9 @@ def start(ec2: Any, asleep: list[dict[str, Any]]) -> dict[str, str]:
         one = asleep[0]
         if kind_of(error) == "quota":
             quota = quota_of(one["InstanceType"], "spot" if one.get("InstanceLifecycle") == "spot" else "on-demand")
-            why = f'{words_of(error)}; the quota is "{quota.name}" ({quota.code})' if quota else words_of(error)
+            why = f'stays stopped: "{words_of(error)}"' + (
+                f' (the quota "{quota.name}", {quota.code})' if quota else ""
+            )
         elif kind_of(error) == "spot-request":
             why = (
                 "was taken back by EC2, which starts a spot machine again by itself when it has room; until then it "
@@ -275,9 +277,8 @@ def start(ec2: Any, asleep: list[dict[str, Any]]) -> dict[str, str]:
             )
         else:
             why = (
-                f"{one['Placement']['AvailabilityZone']}, where its disk is, has no {one['InstanceType']} free "
-                "now; it stays "
-                "stopped with all that is on it. Start it later, or bake an image of it and launch that elsewhere"
+                f"stays stopped with all that is on it: {one['Placement']['AvailabilityZone']}, where its disk is, has "
+                f"no {one['InstanceType']} free now. Start it later, or bake an image of it and launch that elsewhere"
             )
         return {name_of(one): why}
 

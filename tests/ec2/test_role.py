@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
+import threading
+from collections.abc import Iterator
+
+import pytest
 from conftest import Cloud
 
 # Nobody answers SSH here, which is waited for no longer than this.
@@ -43,23 +48,51 @@ class TestInterrupted:
         assert cloud.names() == ["reader"]
 
 
-class TestWhoMayComeIn:
-    def test_a_new_address_replaces_the_old_one(self, cloud: Cloud) -> None:
-        cloud.playbook("provision", **BRIEFLY)
-        cloud.playbook("provision", **BRIEFLY, ssh_from="203.0.113.7/32")
-        filters = [{"Name": "group-name", "Values": [cloud.project]}]
-        (group,) = cloud.client().describe_security_groups(Filters=filters)["SecurityGroups"]
-        (rule,) = group["IpPermissions"]
-        assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 22, 22)
-        assert [source["CidrIp"] for source in rule["IpRanges"]] == ["203.0.113.7/32"]
-        assert rule["Ipv6Ranges"] == []
+class Mirror(http.server.BaseHTTPRequestHandler):
+    """Tells whoever asks the address that it is said to see."""
 
-    def test_an_ipv6_caller(self, cloud: Cloud) -> None:
-        cloud.playbook("provision", **BRIEFLY, ssh_from="2001:db8::7/128")
-        filters = [{"Name": "group-name", "Values": [cloud.project]}]
-        (group,) = cloud.client().describe_security_groups(Filters=filters)["SecurityGroups"]
-        (rule,) = group["IpPermissions"]
-        assert [source["CidrIpv6"] for source in rule["Ipv6Ranges"]] == ["2001:db8::7/128"]
+    sees = ""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"{self.sees}\n".encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def mirror() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+class TestWhoMayComeIn:
+    def test_a_new_address_replaces_the_old_one(self, cloud: Cloud, mirror: str) -> None:
+        def allowed() -> tuple[list[str], list[str]]:
+            filters = [{"Name": "group-name", "Values": [cloud.project]}]
+            (group,) = cloud.client().describe_security_groups(Filters=filters)["SecurityGroups"]
+            (rule,) = group["IpPermissions"]
+            assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 22, 22)
+            return [one["CidrIp"] for one in rule["IpRanges"]], [one["CidrIpv6"] for one in rule["Ipv6Ranges"]]
+
+        asked = {**BRIEFLY, "ssh_from": "", "ec2_address_url": mirror}
+        Mirror.sees = "203.0.113.7"
+        cloud.playbook("provision", **asked)
+        assert allowed() == (["203.0.113.7/32"], [])
+        Mirror.sees = "2001:db8::7"
+        assert cloud.playbook("provision", **asked).returncode == 0
+        assert allowed() == ([], ["2001:db8::7/128"])
+        for useless in ("100.64.3.3", "<html>Sign in</html>"):
+            Mirror.sees = useless
+            done = cloud.playbook("provision", **asked)
+            assert done.returncode == 2
+            assert useless in done.stdout
+            assert "ssh_from" in done.stdout
+        assert allowed() == ([], ["2001:db8::7/128"])
 
     def test_groups_of_ones_own_are_used_and_none_is_made(self, cloud: Cloud) -> None:
         cloud.control.forget_requests()
@@ -92,6 +125,22 @@ class TestUnreachable:
             ssh_from="203.0.113.7/32",
         )
         assert "let nobody reach port 22" in result["unreachable"]["reader"]
+
+    def test_a_machine_without_a_public_address_wants_another_way(self, cloud: Cloud) -> None:
+        done = cloud.playbook("provision", **BRIEFLY, ec2_public_address=False)
+        assert "It has no public address" in lines_of(done.stdout)
+        assert "ec2_ssh_proxy_jump" in lines_of(done.stdout)
+        assert "PublicIpAddress" not in cloud.instances()[0]
+
+
+def test_machines_that_could_not_be_had_are_named_with_the_reason(cloud: Cloud) -> None:
+    cloud.control.no_capacity()
+    done = cloud.playbook("provision", machines=[{"name": "a"}, {"name": "b"}])
+    assert done.returncode == 2
+    text = lines_of(done.stdout)
+    assert "2 of 2 machines do not run" in text
+    assert "a finds no place, none has one free now (c5.xlarge in us-east-1a, c5.xlarge in us-east-1b" in text
+    assert "0 of 2 has none free (InsufficientInstanceCapacity)" in text
 
 
 class TestKnownHosts:
