@@ -64,25 +64,6 @@ class TestAsAsked:
         assert result["machines"][0]["instance_id"] == before["InstanceId"]
         assert result["machines"][0]["state"] == "running"
 
-    def test_a_spot_machine_that_ec2_took_back_keeps_no_other_from_starting(self, cloud: Cloud) -> None:
-        """D6."""
-        cloud.machines("a", "b", places=cloud.places(market="spot"))
-        ids = {
-            tag["Value"]: one["InstanceId"] for one in cloud.instances() for tag in one["Tags"] if tag["Key"] == "Name"
-        }
-        cloud.control.interrupt(ids["a"])
-        cloud.client().stop_instances(InstanceIds=[ids["b"]])
-        cloud.client().get_waiter("instance_stopped").wait(InstanceIds=list(ids.values()), WaiterConfig={"Delay": 1})
-        result = cloud.machines("a", "b")
-        assert (result["started"], result["launched"]) == (["b"], [])
-        assert result["failed_machines"]["a"].startswith("was taken back by EC2")
-
-    def test_a_spot_request_that_lags_behind_its_machine_is_waited_for(self, cloud: Cloud) -> None:
-        cloud.machines("reader", places=cloud.places(market="spot"))
-        cloud.client().stop_instances(InstanceIds=[cloud.instances()[0]["InstanceId"]])
-        cloud.control.fail("StartInstances", "IncorrectSpotRequestState", times=2)
-        assert cloud.machines("reader")["started"] == ["reader"]
-
     def test_one_that_was_terminated_elsewhere_is_made_anew(self, cloud: Cloud) -> None:
         """D9. The same wish has the same client token, which must not bring the dead one back."""
         first = cloud.machines("reader")["machines"][0]["instance_id"]
