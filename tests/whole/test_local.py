@@ -49,6 +49,12 @@ def test_the_notebook_wants_the_token(address: str) -> None:
     assert status_of(api(address, "status", token=False)) == 403
 
 
+def test_verify_says_what_the_notebooks_run_on(first: Run) -> None:
+    shown = playbook("playbooks/verify.yml")
+    assert "  reader  no GPU, MXNet 1.9.1 on the CPU\n" in shown.output
+    assert shown.changed == 0
+
+
 def test_the_chapters_are_listed(address: str) -> None:
     listing = json.load(urllib.request.urlopen(api(address, "contents"), timeout=10))
     assert [entry["name"] for entry in listing["content"] if entry["name"].startswith("chapter_")]
