@@ -86,9 +86,11 @@ class Handler(SimpleHTTPRequestHandler):
         path = Path(self.translate_path(self.path))
         if not path.is_file():
             return self.send_error(HTTPStatus.NOT_FOUND)
-        size = path.stat().st_size
+        size, changed = path.stat().st_size, self.date_time_string(path.stat().st_mtime)
+        # A part of another state than the one that the client has a part of would make no whole.
+        wanted = self.headers.get("Range") if self.headers.get("If-Range", changed) == changed else None
         try:
-            span = byte_range(self.headers.get("Range"), size)
+            span = byte_range(wanted, size)
         except ValueError:
             self.send_response(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
             self._headers([("Content-Range", f"bytes */{size}"), ("Content-Length", "0")])
@@ -99,7 +101,7 @@ class Handler(SimpleHTTPRequestHandler):
             ("Cache-Control", "no-cache"),  # a rebuilt channel is seen at once
             ("Content-Length", str(last - first + 1)),
             ("Content-Type", self.guess_type(path)),
-            ("Last-Modified", self.date_time_string(path.stat().st_mtime)),
+            ("Last-Modified", changed),
         ]
         if span:
             headers.append(("Content-Range", f"bytes {first}-{last}/{size}"))

@@ -61,6 +61,12 @@ def test_a_broken_download_is_continued(served):
     assert get(served.url + FILE, Range=f"bytes={len(whole)}-")[0] == 416
 
 
+def test_the_rest_of_a_file_that_has_changed_is_the_whole(served):
+    whole = (served.directory / FILE[1:]).read_bytes()
+    before = {"Range": f"bytes={len(whole)}-", "If-Range": "Thu, 01 Jan 1970 00:00:00 GMT"}
+    assert get(served.url + FILE, **before) == (200, whole)
+
+
 @pytest.mark.parametrize("path", ["/", "/conda-forge", "/../upstream.log", "/%2e%2e/upstream.log", "/nothing"])
 def test_only_files_inside_are_served(served, path):
     assert get(served.url + path)[0] == 404
