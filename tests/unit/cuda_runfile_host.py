@@ -1,0 +1,233 @@
+"""A machine in a folder, on which the cuda_runfile module works, and a server of runfiles that fails when told to."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from local_ec2.upstream import runfile
+from plugins.module_utils import cuda_runfile as installation
+from plugins.module_utils import cuda_runfile_toolkit, download
+from plugins.modules import cuda_runfile
+
+ROOT = Path(__file__).resolve().parents[2]
+CUDA_8, PATCH, CUDA_11 = (runfile.RUNFILES[index] for index in (0, 1, 4))
+# The module as another process, its fixed places moved into the folder that is the first argument.
+ELSEWHERE = """
+import sys
+from pathlib import Path
+from plugins.module_utils import cuda_runfile as installation, cuda_runfile_toolkit as toolkit, download
+root = Path(sys.argv.pop())
+installation.LOGS, installation.TMP, toolkit.LOCK = root / "var/log", root / "tmp", root / "lock"
+toolkit.POLL, download.WAITS = 0.05, (0, 0, 0)
+from plugins.modules import cuda_runfile
+cuda_runfile.main()
+"""
+PROXIES = [name + end for name in ("http", "https", "all", "no") for end in ("_proxy", "_PROXY")]
+PROXIES = [*PROXIES, *(name.upper() for name in PROXIES)]
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves a folder by the last part of a path. Each request takes the next of `faults`, while there are any.
+
+    A fault is a status, or a word and a number: cut (the connection ends at this share of the file), short (so much of
+    it is sent as if it were all), flip (one byte, at this share), stall (as cut, but the connection stays open).
+    """
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.folder, self.has_ranges = folder, True
+        self.faults: list[int | tuple[str, float]] = []
+        self.always: int | tuple[str, float] | None = None
+        self.requests: list[str] = []
+        self.sent = 0
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.ended = threading.Event()
+        threading.Thread(target=self.serve_forever, args=[0.05], daemon=True).start()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed is no news."""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.requests.append(self.path)
+        fault = self.server.faults.pop(0) if self.server.faults else self.server.always
+        file = self.server.folder / self.path.rpartition("/")[2]
+        if isinstance(fault, int) or not file.is_file():
+            return self.send_error(fault if isinstance(fault, int) else 404)
+        data = bytearray(file.read_bytes())
+        word, share = fault or ("", 1)
+        at = int(len(data) * share)
+        if word == "flip":
+            data[at] ^= 1
+        if word == "short":
+            data = data[:at]
+        asked = re.match(r"bytes=(\d+)-", self.headers.get("Range", "")) if self.server.has_ranges else None
+        begin = int(asked[1]) if asked else 0
+        if asked and begin >= len(data):
+            return self.send_error(416)
+        self.send_response(206 if asked else 200)
+        if asked:
+            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(data) - begin))
+        self.end_headers()
+        body = data[begin : at if word in ("cut", "stall") else None]
+        self.wfile.write(body)
+        self.server.sent += len(body)
+        if word == "stall":
+            self.server.ended.wait(20)
+        self.close_connection = True
+        return None
+
+    def log_message(self, format: str, *args: object) -> None:
+        """What came is counted by the server."""
+
+
+class Host:
+    """Everything that the module and the stand-in write lies in `folder`."""
+
+    def __init__(self, folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.server, self.monkeypatch = folder, server, monkeypatch
+        self.root, self.cache = folder / "root", folder / "cache"
+        self.record = self.root / "var/log/cuda-runfile-standin.jsonl"
+        for name in ("var/log", "tmp", "etc/ld.so.conf.d"):
+            (self.root / name).mkdir(parents=True)
+        monkeypatch.setattr(installation, "LOGS", self.root / "var/log")
+        monkeypatch.setattr(installation, "TMP", self.root / "tmp")
+        monkeypatch.setattr(cuda_runfile_toolkit, "LOCK", self.root / "lock")
+        monkeypatch.setattr(cuda_runfile_toolkit, "LD_CONF", self.root / "etc/ld.so.conf.d")
+        monkeypatch.setattr(cuda_runfile_toolkit, "LDCONFIG", ["true"])
+        monkeypatch.setattr(cuda_runfile_toolkit, "POLL", 0.05)
+        monkeypatch.setattr(download, "WAITS", (0, 0, 0))
+        # It may take seconds where others keep the disk busy.
+        monkeypatch.setattr(os, "sync", lambda: None)
+        monkeypatch.setenv("CUDA_STANDIN_ROOT", str(self.root))
+        monkeypatch.setenv("RES_OPTIONS", download.RESOLVER)
+        # No test needs a certificate, and to read all of them takes a tenth of a second each time.
+        monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
+        for name in (*PROXIES, "CUDA_STANDIN_FAULT", "CUDA_STANDIN_LOG"):
+            monkeypatch.delenv(name, raising=False)
+
+    def path(self, version: str = "8.0") -> Path:
+        return self.folder / "opt" / f"cuda-{version}"
+
+    def file(self, wanted: runfile.Runfile) -> dict[str, str]:
+        """url and sha256 of a runfile that is served."""
+        return {
+            "url": f"{self.server.url}/cuda/{wanted.file}",
+            "sha256": runfile.sha256(self.server.folder / wanted.file),
+        }
+
+    def options(self, wanted: runfile.Runfile, check: bool, given: dict[str, Any]) -> dict[str, Any]:
+        version = given.get("version", wanted.release)
+        return {
+            "version": version,
+            "path": str(self.path(version)),
+            "cache": str(self.cache),
+            **({} if given.get("state") == "absent" else self.file(wanted)),
+            "_ansible_check_mode": check,
+            "_ansible_diff": True,
+            "_ansible_remote_tmp": str(self.folder / "remote"),
+            **given,
+        }
+
+    def __call__(
+        self, wanted: runfile.Runfile = CUDA_8, fault: str = "", check: bool = False, **given: Any
+    ) -> dict[str, Any]:
+        """Run the module; its answer."""
+        self.monkeypatch.setenv("CUDA_STANDIN_FAULT", fault)
+        said, umask = io.StringIO(), os.umask(0o022)
+        try:
+            with (
+                patch_module_args(self.options(wanted, check, given)),
+                contextlib.redirect_stdout(said),
+                pytest.raises(SystemExit),
+            ):
+                cuda_runfile.main()
+        finally:
+            os.umask(umask)
+        return json.loads(said.getvalue())
+
+    def start(self, wanted: runfile.Runfile = CUDA_8, fault: str = "", **given: Any) -> subprocess.Popen[bytes]:
+        """Start the module as a process of its own."""
+        process = subprocess.Popen(
+            [sys.executable, "-c", ELSEWHERE, self.root],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env={**os.environ, "CUDA_STANDIN_FAULT": fault},
+        )
+        process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": self.options(wanted, False, given)}).encode())
+        process.stdin.close()
+        process.stdin = None
+        return process
+
+    def calls(self) -> list[dict[str, Any]]:
+        """What the runfiles were called with."""
+        return [json.loads(line) for line in self.record.read_text().splitlines()] if self.record.exists() else []
+
+    def beside(self) -> list[str]:
+        """What lies where toolkits do, hidden files too."""
+        return sorted(file.name for file in (self.folder / "opt").iterdir())
+
+
+def until(condition: Any, seconds: float = 20) -> None:
+    """Wait until `condition()` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str, *options: str) -> Iterator[Path]:
+    """A file system of its own at `folder`; the test is skipped where none can be mounted."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", ",".join([f"size={size}", "mode=0700", *options]), "none", folder]
+    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("only root can mount a small disk here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def runfiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all the runfiles."""
+    folder = tmp_path_factory.mktemp("runfiles")
+    runfile.build(folder, print)
+    return folder
+
+
+@pytest.fixture
+def server(runfiles: Path) -> Iterator[Server]:
+    server = Server(runfiles)
+    yield server
+    server.ended.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def host(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(tmp_path, server, monkeypatch)
