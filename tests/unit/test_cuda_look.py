@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "roles/cuda/files/look.py"
+from plugins.module_utils import cuda_look
+
 WANTED = ["contrib", "non-free"]
 
 
 @pytest.fixture
 def look() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("cuda_look", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return cuda_look
 
 
 @pytest.fixture
@@ -47,16 +44,16 @@ def device(bus: Path, slot: str, vendor: str, kind: str, model: str) -> None:
         (bus / slot / name).write_text(value + "\n")
 
 
-def test_gpus_are_the_nvidia_devices_that_display_or_compute(look: ModuleType, tmp_path: Path) -> None:
+def test_gpus_are_the_devices_that_display_or_compute(look: ModuleType, tmp_path: Path) -> None:
     device(tmp_path, "0000:00:1f.0", "0x10de", "0x030000", "0x2237")
     device(tmp_path, "0000:00:1e.0", "0x10de", "0x030200", "0x1eb8")
     device(tmp_path, "0000:00:1d.0", "0x10de", "0x040300", "0x10f0")
-    device(tmp_path, "0000:00:03.0", "0x1d0f", "0x030000", "0x1111")
-    assert look.gpus(tmp_path) == ["1eb8", "2237"]
+    device(tmp_path, "0000:00:20.0", "0x1002", "0x030000", "0x7362")
+    assert look.displays(tmp_path) == [("0x10de", "1eb8"), ("0x10de", "2237"), ("0x1002", "7362")]
 
 
 def test_no_bus_is_no_gpu(look: ModuleType, tmp_path: Path) -> None:
-    assert look.gpus(tmp_path / "none") == []
+    assert look.displays(tmp_path / "none") == []
 
 
 @pytest.mark.parametrize(
@@ -132,3 +129,12 @@ def test_its_own_file_is_no_source_to_repeat(look: ModuleType, apt: Path) -> Non
     first = added(look, apt)
     (apt / "sources.list.d/cuda.sources").write_text(first)
     assert added(look, apt) == first
+
+
+def test_a_journal_of_dpkg_s_is_something_unfinished(
+    look: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look, "output", lambda *_: "")
+    assert not look.interrupted(tmp_path)
+    (tmp_path / "0003").touch()
+    assert look.interrupted(tmp_path)

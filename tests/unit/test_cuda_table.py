@@ -1,17 +1,28 @@
-"""The cuda role's table agrees with itself."""
+"""The cuda role's tables agree with themselves and with each other."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
-import yaml
+from cuda_machine import TABLES
 from packaging.version import Version
 
-TABLE = yaml.safe_load((Path(__file__).resolve().parents[2] / "roles/cuda/vars/main.yml").read_text())
-GPUS, ARCHITECTURES, PLATFORMS = TABLE["__cuda_gpus"], TABLE["__cuda_architectures"], TABLE["__cuda_platforms"]
-BRANCHES = [(system, branch) for system, platform in PLATFORMS.items() for branch in platform["branches"]]
+GPUS, ARCHITECTURES, PLATFORMS = TABLES["gpus"], TABLES["architectures"], TABLES["platforms"]
+TOOLKITS, NVIDIA = TABLES["toolkits"], TABLES["nvidia_driver"]
+SOURCES = {name: platform["driver"] for name, platform in PLATFORMS.items()} | {"NVIDIA": NVIDIA}
+BRANCHES = [(source, branch) for source, driver in SOURCES.items() for branch in driver["branches"]]
+COLUMNS = {
+    "architectures": {"compute", "cuda_min", "cuda_max", "driver_min", "driver_max", "modules"},
+    "platforms": {"components", "kernel", "gcc", "build_tools", "nvidia", "keyring_sha256", "toolkit", "driver"},
+    "toolkits": {"driver", "driver_floor", "gcc", "repositories", "url", "sha256", "disk"},
+}
+
+
+@pytest.mark.parametrize("table", COLUMNS)
+def test_every_row_has_every_column(table: str) -> None:
+    for row in TABLES[table].values():
+        assert set(row) - {"patches"} == COLUMNS[table]
 
 
 @pytest.mark.parametrize("column", ["pci", "name"])
@@ -47,9 +58,16 @@ class TestArchitecture:
         assert row["driver_min"] <= row["driver_max"]
         assert not row["cuda_max"] or Version(row["cuda_min"]) <= Version(row["cuda_max"])
 
-    def test_open_modules_begin_with_turing(self, name: str) -> None:
+    def test_open_modules_begin_with_turing_and_are_all_there_is_with_blackwell(self, name: str) -> None:
         row = ARCHITECTURES[name]
-        assert row["open"] == (Version(row["compute"]) >= Version("7.5"))
+        compute = Version(row["compute"])
+        assert ("open" in row["modules"]) == (compute >= Version("7.5"))
+        assert ("proprietary" in row["modules"]) == (compute < Version("10"))
+
+    def test_a_toolkit_makes_code_for_it(self, name: str) -> None:
+        row = ARCHITECTURES[name]
+        newest = Version(row["cuda_max"] or "99")
+        assert any(Version(row["cuda_min"]) <= Version(number) <= newest for number in TOOLKITS)
 
 
 def test_newer_architectures_ask_for_no_older_driver_or_toolkit() -> None:
@@ -59,14 +77,61 @@ def test_newer_architectures_ask_for_no_older_driver_or_toolkit() -> None:
         assert Version(older["cuda_min"]) <= Version(newer["cuda_min"])
 
 
-@pytest.mark.parametrize(("system", "branch"), BRANCHES)
-def test_each_branch_of_a_distribution_serves_some_gpu(system: str, branch: int) -> None:
-    limits = [ARCHITECTURES[gpu["architecture"]] | gpu for gpu in GPUS]
-    assert any(row["driver_min"] <= branch <= row["driver_max"] for row in limits)
+@pytest.mark.parametrize(("source", "branch"), BRANCHES)
+class TestBranch:
+    def test_it_serves_some_gpu(self, source: str, branch: int) -> None:
+        limits = [ARCHITECTURES[gpu["architecture"]] | gpu for gpu in GPUS]
+        assert any(row["driver_min"] <= branch <= row["driver_max"] for row in limits)
+
+    def test_its_modules_are_of_the_known_kinds(self, source: str, branch: int) -> None:
+        assert set(SOURCES[source]["branches"][branch]) <= {"open", "proprietary"}
+
+    def test_open_modules_came_with_515(self, source: str, branch: int) -> None:
+        assert branch >= 515 or "open" not in SOURCES[source]["branches"][branch]
 
 
 @pytest.mark.parametrize("name", ["T4", "A10G", "L4", "L40S", "A100"])
-@pytest.mark.parametrize("system", PLATFORMS)
-def test_gpus_of_the_book_have_a_driver_everywhere(system: str, name: str) -> None:
+@pytest.mark.parametrize("source", SOURCES)
+def test_gpus_of_the_book_have_a_driver_everywhere(source: str, name: str) -> None:
     row = next(ARCHITECTURES[gpu["architecture"]] | gpu for gpu in GPUS if gpu["name"] == name)
-    assert [branch for branch in PLATFORMS[system]["branches"] if row["driver_min"] <= branch <= row["driver_max"]]
+    branches = SOURCES[source]["branches"]
+    assert [
+        one
+        for one in branches
+        if row["driver_min"] <= one <= row["driver_max"] and set(branches[one]) & set(row["modules"])
+    ]
+
+
+def test_nvidia_s_preferred_branch_is_one_of_its_own() -> None:
+    assert NVIDIA["preferred"] in NVIDIA["branches"]
+
+
+@pytest.mark.parametrize("number", TOOLKITS)
+class TestToolkit:
+    def test_its_runfile_bears_its_version_and_its_driver(self, number: str) -> None:
+        row = TOOLKITS[number]
+        name = row["url"].rpartition("/")[2]
+        assert name.startswith(f"cuda_{number}.") and f"_{row['driver']}_linux" in name
+
+    def test_its_driver_is_no_older_than_the_first_that_runs_it(self, number: str) -> None:
+        row = TOOLKITS[number]
+        assert Version(row["driver_floor"]) <= Version(row["driver"])
+
+    def test_its_files_have_checksums(self, number: str) -> None:
+        row = TOOLKITS[number]
+        for file in (row, *row.get("patches", [])):
+            assert len(file["sha256"]) == 64 and int(file["sha256"], 16)
+            assert file["url"].startswith("https://developer")
+
+    def test_its_repositories_are_those_of_the_distributions(self, number: str) -> None:
+        assert set(TOOLKITS[number]["repositories"]) <= {platform["nvidia"] for platform in PLATFORMS.values()}
+
+    def test_it_takes_room_thrice(self, number: str) -> None:
+        downloaded, unpacked, installed = TOOLKITS[number]["disk"]
+        assert 1000 < downloaded < unpacked <= installed
+
+
+def test_newer_toolkits_ask_for_no_older_driver_or_compiler() -> None:
+    rows = [TOOLKITS[number] for number in sorted(TOOLKITS, key=Version)]
+    for older, newer in pairwise(rows):
+        assert Version(older["driver"]) < Version(newer["driver"]) and older["gcc"] <= newer["gcc"]

@@ -10,7 +10,7 @@ import yaml
 from plugins.module_utils.ec2_catalog import FAMILIES, SYSTEMS, quota_of
 
 ROOT = Path(__file__).resolve().parents[2]
-CUDA = yaml.safe_load((ROOT / "roles/cuda/vars/main.yml").read_text())
+CUDA = yaml.safe_load((ROOT / "roles/cuda/vars/main/gpus.yml").read_text())
 
 
 def test_the_gpus_are_those_that_the_cuda_role_knows() -> None:

@@ -29,7 +29,7 @@ class TestRole:
         assert documented == {name: real[name] for name in documented}
 
     def test_variables_carry_the_name_of_the_role(self, role: Path) -> None:
-        names = [*load(role / "defaults/main.yml"), *load(role / "vars/main.yml")] if (role / "vars").exists() else []
+        names = [name for file in (role / "defaults/main.yml", *role.glob("vars/**/*.yml")) for name in load(file)]
         assert [name for name in names if not name.startswith((f"{role.name}_", f"__{role.name}_"))] == []
 
     def test_it_depends_on_no_other_role(self, role: Path) -> None:
