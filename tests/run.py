@@ -28,6 +28,8 @@ def molecule(scenario: str) -> list[str]:
     return ["sh", "-c", f"{program} reset -s {scenario} && exec {program} test -s {scenario}"]
 
 
+# The tests of what the others are tested with, and those that wait for each other at every turn.
+CUDA_SLOW = ("test_standin.py", "test_interrupted.py")
 # In this order: what is quick to fail first; `whole` starts the local EC2 that the scenarios use, `down` removes it.
 PARTS: dict[str, list[str]] = {
     "lint": ["tools/lint"],
@@ -35,6 +37,7 @@ PARTS: dict[str, list[str]] = {
     "local-ec2": pytest("tests/local_ec2"),
     "ec2": pytest("tests/ec2"),
     "upstream": pytest("tests/upstream"),
+    "cuda": pytest("tests/cuda", *(f"--ignore=tests/cuda/{file}" for file in CUDA_SLOW)),
     "whole": pytest("tests/whole"),
     "molecule-ec2": molecule("ec2"),
     "molecule-cuda": molecule("cuda"),
@@ -43,7 +46,11 @@ PARTS: dict[str, list[str]] = {
     "molecule-gluon_env": molecule("gluon_env"),
     "down": pytest("tests/down"),
 }
-SLOW: dict[str, list[str]] = {"molecule-cuda_driver": molecule("cuda_driver")}
+SLOW: dict[str, list[str]] = {
+    "cuda-slow": pytest(*(f"tests/cuda/{file}" for file in CUDA_SLOW)),
+    "molecule-cuda_driver": molecule("cuda_driver"),
+    "molecule-cuda_toolkit": molecule("cuda_toolkit"),
+}
 
 
 def run(name: str, command: list[str]) -> tuple[bool, float]:
