@@ -27,6 +27,13 @@ def test_driver_is_held(holds, name):
     assert name in holds
 
 
+def test_every_package_of_the_driver_s_version_is_held(host, holds):
+    version = host.package("nvidia-kernel-dkms").version
+    listed = host.check_output("dpkg-query -W -f '${Package} ${Version}\n' '*nvidia*' 'libcuda*'").splitlines()
+    of_driver = {name for name, other in map(str.split, listed) if other == version}
+    assert of_driver <= set(holds)
+
+
 @pytest.mark.parametrize("name", FOLLOWING)
 def test_kernel_is_not_held(holds, name):
     assert name not in holds
@@ -37,6 +44,25 @@ def test_module_is_built_for_the_kernel(host, kernel, module):
     with host.sudo():
         version = host.check_output(f"modinfo -k {kernel} -F version {module}")
         assert host.package("nvidia-kernel-dkms").version.startswith(version)
+
+
+def test_unattended_upgrades_leave_the_driver_alone(host):
+    told = host.check_output("apt-config dump Unattended-Upgrade::Package-Blacklist")
+    for pattern in ("^nvidia-", "^libnvidia-", "^libcuda1$"):
+        assert f'"{pattern}"' in told
+
+
+def test_nouveau_is_kept_away(host):
+    assert host.file("/etc/modprobe.d/cuda.conf").contains("^blacklist nouveau$")
+
+
+def test_persistence_daemon_starts_with_the_machine(host):
+    assert host.service("nvidia-persistenced").is_enabled
+
+
+def test_compilers_of_the_chapter_are_there(host):
+    for package in ("build-essential", "git", "libgfortran5"):
+        assert host.package(package).is_installed
 
 
 def test_library_is_there_for_mxnet(host):
