@@ -8,14 +8,43 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from . import conda
+from . import conda_probe as probe
+from .conda_pip import Pip
+from .conda_snapshot import Snapshot
 
 LARGEST_FILE = 1_000_000  # bytes
 FOREIGN = (
     *("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "PYTHONPATH", "PYTHONHOME"),
     *("PIP_USER", "PIP_TARGET", "PIP_PREFIX"),
 )
+
+
+class Failed(Exception):
+    """What to tell the user; `told` is what else the module returns."""
+
+    def __init__(self, sentence, **told):
+        super().__init__(sentence)
+        self.told = told
+
+
+class Survey(NamedTuple):
+    """What an environment has, all of it and conda's part ({name: version}), and what is wrong with it.
+
+    `lacking` and `wrong` are sentences about conda's and pip's part, `broken` what an interrupted pip left.
+    """
+
+    installed: dict
+    conda: dict
+    lacking: list
+    wrong: list
+    broken: list
+
+    @property
+    def unmet(self):
+        return self.lacking + self.wrong
 
 
 class Environment:
@@ -30,6 +59,7 @@ class Environment:
         self.lock = self.prefix.with_name(f".{self.prefix.name}.lock")
         self.work = self.prefix.with_name(f".{self.prefix.name}.work")
         self.lock_file = None
+        self.whole = False  # whether a change that failed was undone
 
     def fail(self, sentence):
         self.module.fail_json(msg=sentence)
@@ -62,7 +92,7 @@ class Environment:
             raise conda.Unreadable("there is no such file")
         if path.stat().st_size > LARGEST_FILE:
             raise conda.Unreadable(f"it is larger than {LARGEST_FILE // 1000} kB")
-        code, out, err = self.run(self.root / "bin" / "python", "-I", "-c", conda.READ_YAML, path)
+        code, out, err = self.run(self.root / "bin" / "python", "-I", "-c", probe.READ_YAML, path)
         if code:
             self.fail(f"{self.root}/bin/python could not read {path}: {conda.telling(err or out)}")
         answer = json.loads(out)
@@ -71,32 +101,44 @@ class Environment:
         return answer["data"]
 
     def survey(self, definition, interrupted=False):
-        """What is installed ({name: version}), what is unmet (sentences), what an interrupted pip left (paths)."""
+        """What is installed and what is unmet; the network is not asked."""
         if not self.exists():
-            return {}, [f"{self.prefix} (missing)"], []
-        installed = conda.packages(self.prefix)
-        unmet, unclear = [], []
+            return Survey({}, {}, [f"{self.prefix} (missing)"], [], [])
+        packages = probe.packages(self.prefix)
+        lacking, unclear = [], []
         for spec in definition.specs:
-            met = conda.met(spec, installed)
+            met = probe.met(spec, packages)
             if met is None:
                 unclear.append(spec)
             elif not met:
-                unmet.append(f"{spec} ({installed.get(conda.conda_name(spec), 'nothing')} is installed)")
-        unmet += self.compare(unclear)
-        unmet += [f"{key} (variable)" for key in conda.unset(self.prefix, definition.variables)]
+                lacking.append(f"{spec} ({packages.get(conda.conda_name(spec), 'nothing')} is installed)")
+        lacking += self.compare(unclear)
+        lacking += [f"{key} (variable)" for key in probe.unset(self.prefix, definition.variables)]
         if self.params["prune"]:
-            unmet += [f"{name} (no longer asked for)" for name in conda.prunable(self.prefix, definition.specs)]
+            lacking += [f"{name} (no longer asked for)" for name in probe.prunable(self.prefix, definition.specs)]
+        found = self.ask_pip(definition, packages, interrupted)
+        return found._replace(lacking=lacking)
+
+    def ask_pip(self, definition, packages, interrupted=False):
+        """The Survey of the pip part alone."""
         if not definition.pip and not definition.absent:
-            return installed, unmet, []
-        asked = {"wanted": definition.pip, "absent": definition.absent}
-        asked.update(conda=list(installed), interrupted=interrupted)
+            return Survey(packages, packages, [], [], [])
         if not self.python.is_file():
-            return installed, [*unmet, f"the pip part (there is no {self.python})"], []
-        code, out, err = self.run(self.python, "-I", "-c", conda.ASK_PIP, data=json.dumps(asked))
+            return Survey(packages, packages, [], [f"the pip part (there is no {self.python})"], [])
+        asked = {"wanted": definition.pip, "absent": definition.absent}
+        asked.update(conda=list(packages), interrupted=interrupted)
+        code, out, err = self.run(self.python, "-I", "-c", probe.ASK_PIP, data=json.dumps(asked))
         if code:
-            return installed, [*unmet, f"the pip part ({conda.telling(err or out)})"], []
+            return Survey(packages, packages, [], [f"the pip part ({conda.telling(err or out)})"], [])
         answer = json.loads(out)
-        return {**installed, **answer["installed"]}, unmet + answer["unmet"], answer["broken"]
+        return Survey({**packages, **answer["installed"]}, packages, [], answer["unmet"], answer["broken"])
+
+    def python_version(self):
+        """The environment's Python as a tuple of two numbers."""
+        code, out, err = self.run(self.python, "-I", "-c", "import sys; print(*sys.version_info[:2])")
+        if code:
+            raise Failed(f"{self.python} does not run: {conda.telling(err or out)}")
+        return tuple(map(int, out.split()))
 
     def compare(self, specs):
         """conda's own verdict on specs that need its grammar; the file is JSON, which is YAML too."""
@@ -120,12 +162,13 @@ class Environment:
         with self.lock_file:
             interrupted = bool(self.lock_file.read())
             self.lock.write_text(f"{os.getpid()}\n")
+            Snapshot(self.prefix, self.work).mend()
             try:
                 yield interrupted
                 shutil.rmtree(self.work, ignore_errors=True)
                 self.lock.unlink()
             finally:
-                if not os.path.lexists(self.prefix):
+                if self.whole or not os.path.lexists(self.prefix):
                     self.lock.unlink(missing_ok=True)
 
     def take_lock(self):
@@ -139,30 +182,50 @@ class Environment:
         self.lock_file.close()
         return False
 
-    def build(self, definition, before, broken, interrupted):
-        """Create the environment or bring it up to the file; `env update` does both, and the same on every conda."""
+    def build(self, definition, survey, interrupted):
+        """Create the environment or change it. Raises Failed, after which what there was before is back."""
+        snapshot = Snapshot(self.prefix, self.work)
         if not self.exists():
             self.ensure_space()
             if self.prefix.is_dir():
                 shutil.rmtree(self.prefix)
+        elif not interrupted:
+            self.work.mkdir(exist_ok=True)
+            snapshot.take()
+        try:
+            self.change(definition, survey, interrupted)
+            left = self.survey(definition)
+            if left.unmet:
+                raise Failed(f"{self.prefix} still lacks, after all was done: {'; '.join(left.unmet)}.")
+        except Failed as error:
+            if not snapshot.exists():
+                raise
+            snapshot.restore()
+            self.whole = True
+            raise Failed(f"{error} {self.prefix} is as it was before.", **error.told) from error
+        return left
+
+    def change(self, definition, survey, interrupted):
         leftovers = self.prefix.glob("lib/python*/site-packages/~*") if interrupted else []
-        for path in [self.work / "tmp", *broken, *leftovers]:
+        for path in [self.work / "tmp", *survey.broken, *leftovers]:
             shutil.rmtree(path, ignore_errors=True)
         (self.work / "tmp").mkdir(parents=True)
         self.isolate()
-        in_the_way = [name for name in definition.absent if name in before]
-        if in_the_way:
-            self.make_room(definition.pip, in_the_way)
-        file = self.work / "environment.yml"
-        file.write_text(definition.rendered())
-        prune = ["--prune"] if self.params["prune"] else []
-        self.must("build", self.conda, "env", "update", "-p", self.prefix, "-f", file, *prune)
+        if survey.lacking:
+            file = self.work / "environment.yml"
+            file.write_text(definition.rendered())
+            prune = ["--prune"] if self.params["prune"] else []
+            # It creates and updates, and does so the same on every conda.
+            self.must("build", self.conda, "env", "update", "-p", self.prefix, "-f", file, *prune)
+        now = self.ask_pip(definition, probe.packages(self.prefix))
+        if now.unmet:
+            Pip(self, definition).bring(now)
 
     def ensure_space(self):
         free = shutil.disk_usage(self.prefix.parent).free >> 20
         if free < self.params["free_space"]:
             need = self.params["free_space"]
-            self.fail(f"{self.prefix} needs {need} MiB and {free} MiB are free; enlarge the disk, then run again.")
+            raise Failed(f"{self.prefix} needs {need} MiB and {free} MiB are free; enlarge the disk, then run again.")
 
     def isolate(self):
         """conda and pip see this environment, and nothing of one that a user happens to be in."""
@@ -173,21 +236,12 @@ class Environment:
         # In the work folder: an interrupted build does not download twice, and a finished one keeps no copy.
         os.environ.setdefault("PIP_CACHE_DIR", str(self.work / "cache"))
 
-    def make_room(self, pip, names):
-        """Uninstall, but not before everything that comes instead is on this machine."""
-        wheels, requirements = self.work / "wheels", self.work / "requirements.txt"
-        requirements.write_text(conda.lines(pip))
-        download = ["download", "--no-cache-dir", "-qd", wheels, "-r", requirements]
-        self.must("download the packages of", self.python, "-m", "pip", *download)
-        os.environ["PIP_FIND_LINKS"] = f"{wheels} {os.environ.get('PIP_FIND_LINKS', '')}".strip()
-        self.must("uninstall from", self.python, "-m", "pip", "uninstall", "-qy", *names)
-
     def must(self, deed, *command):
         code, out, err = self.run(*command)
         if code:
             reason = f"It was killed by signal {-code}." if code < 0 else conda.telling(out + err)
             sentence = f"Could not {deed} {self.prefix}; run again to continue. {reason}"
-            self.module.fail_json(msg=sentence, rc=code, stdout=out, stderr=err)
+            raise Failed(sentence, rc=code, stdout=out, stderr=err)
 
     def remove(self):
         """The rename makes it one step: an environment is there, or it is not."""

@@ -45,10 +45,26 @@ options:
   pip_absent:
     description: >-
       Names taken out of the file's pip part, and uninstalled. Meant for a distribution whose files another one of
-      O(pip) replaces. The other one is downloaded before this one goes.
+      O(pip) replaces. All that comes is downloaded before this one goes.
     type: list
     elements: str
     default: []
+  pip_lock:
+    description:
+      - Text of a requirements file in which every requirement has C(==), a version and hashes, as C(uv pip compile
+        --generate-hashes) and C(pip-compile --generate-hashes) write it.
+      - They are installed exactly so, and in place of requirements of the same name, but for one of O(pip) that they do
+        not meet.
+      - No dependency is looked for beside them. Where one is a source, it is built by what the environment has.
+    type: str
+    default: ""
+  uv:
+    description:
+      - A uv to install the pip part with, by version and hash, such as C(uv==0.9.11 --hash=sha256:...).
+        It is downloaded for the time of a build, and installs the same in less time.
+      - Where it is empty, and for Pythons before 3.8, the environment's own pip does it.
+    type: str
+    default: ""
   channels:
     description: Channels in place of the file's.
     type: list
@@ -125,7 +141,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import conda
-from ..module_utils.conda_environment import Environment
+from ..module_utils.conda_environment import Environment, Failed
 
 
 def wanted(environment, params):
@@ -145,21 +161,19 @@ def keep(environment, module):
     if module.check_mode and not (environment.conda.is_file() and (not file or Path(file).is_file())):
         module.exit_json(changed=is_new, created=is_new, unmet=[f"{environment.prefix} (missing)"] if is_new else [])
     definition = wanted(environment, module.params)
-    before, unmet, _ = environment.survey(definition)
-    if module.check_mode or not (unmet or environment.lock.exists()):
-        told = {"unmet": unmet, "packages": before, "diff": {"prepared": conda.lines(unmet)}}
-        module.exit_json(changed=bool(unmet), created=is_new, **told)
+    before = environment.survey(definition)
+    if module.check_mode or not (before.unmet or environment.lock.exists()):
+        diff = {"prepared": conda.lines(before.unmet)}
+        told = {"unmet": before.unmet, "packages": before.installed, "diff": diff}
+        module.exit_json(changed=bool(before.unmet), created=is_new, **told)
     with environment.locked() as interrupted:
         is_new = not environment.exists()
-        before, unmet, broken = environment.survey(definition, interrupted)
-        if unmet or interrupted:
-            environment.build(definition, before, broken, interrupted)
-        after, still, _ = environment.survey(definition)
-        if still:
-            environment.fail(f"conda finished, but {environment.prefix} still lacks: {'; '.join(still)}.")
-    diff = {"before": conda.listing(before), "after": conda.listing(after)}
-    told = {"created": is_new, "unmet": unmet, "packages": after, "diff": diff}
-    module.exit_json(changed=bool(unmet) or before != after, **told)
+        before = after = environment.survey(definition, interrupted)
+        if before.unmet or interrupted:
+            after = environment.build(definition, before, interrupted)
+    diff = {"before": conda.listing(before.installed), "after": conda.listing(after.installed)}
+    told = {"created": is_new, "unmet": before.unmet, "packages": after.installed, "diff": diff}
+    module.exit_json(changed=bool(before.unmet) or before.installed != after.installed, **told)
 
 
 def remove(environment, module):
@@ -181,6 +195,8 @@ def main():
             "dependencies": {"type": "list", "elements": "str", "default": []},
             "pip": {"type": "list", "elements": "str", "default": []},
             "pip_absent": {"type": "list", "elements": "str", "default": []},
+            "pip_lock": {"type": "str", "default": ""},
+            "uv": {"type": "str", "default": ""},
             "channels": {"type": "list", "elements": "str"},
             "prune": {"type": "bool", "default": False},
             "executable": {"type": "path", "default": "/opt/miniconda3/bin/conda"},
@@ -195,7 +211,10 @@ def main():
     environment = Environment(module)
     environment.refuse_what_is_not_ours()
     act = keep if module.params["state"] == "present" else remove
-    act(environment, module)
+    try:
+        act(environment, module)
+    except Failed as error:
+        module.fail_json(msg=str(error), **error.told)
 
 
 if __name__ == "__main__":

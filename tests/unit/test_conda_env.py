@@ -1,120 +1,14 @@
-"""The conda_env module on a conda that only makes virtual environments, with a real pip and two small wheels."""
+"""The conda_env module on a conda that only makes virtual environments, with a real pip and a few small wheels."""
 
 from __future__ import annotations
 
 import fcntl
-import json
-import os
 import subprocess
-import sys
-import zipfile
-from pathlib import Path
-from typing import Any
 
-import pip
 import pytest
+from conda_place import Place, conda
 
-ROOT = Path(__file__).resolve().parents[2]
-CONDA = f"""#!{sys.executable}
-import json, os, pathlib, subprocess, sys, venv
-fault = os.environ["FAULT"]
-with open(pathlib.Path(__file__).parents[1] / "calls", "a") as calls:
-    print(*sys.argv[1:], file=calls)
-if fault == "conda":
-    sys.exit("Solving\\nPackagesNotFoundError: nothing provides it\\n")
-prefix, file = (pathlib.Path(sys.argv[sys.argv.index(flag) + 1]) for flag in ("-p", "-f"))
-content = json.loads(file.read_text())
-(prefix / "conda-meta").mkdir(parents=True, exist_ok=True)
-if fault == "early":
-    os.kill(os.getpid(), 9)
-venv.create(prefix)
-site = prefix / "lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
-if not (site / "pip").exists():
-    (site / "pip").symlink_to("{Path(pip.__file__).parent}")
-specs = [spec for spec in content["dependencies"] if isinstance(spec, str)]
-for spec in specs:
-    name, _, version = spec.partition("=")
-    (prefix / f"conda-meta/{{name}}-{{version.strip('=') or '1'}}-0.json").write_text('{{"depends": []}}')
-with open(prefix / "conda-meta/history", "a") as history:
-    print("# update specs:", specs, file=history)
-wanted = [line for entry in content["dependencies"] if isinstance(entry, dict) for line in entry["pip"]]
-if fault == "late":
-    (site / "cpu-1.0.dist-info").mkdir()
-    (site / "cpu-1.0.dist-info/METADATA").write_text("Name: cpu\\nVersion: 1.0\\n")
-    os.kill(os.getpid(), 9)
-if wanted and fault != "silent":
-    sys.exit(subprocess.call([prefix / "bin/python", "-m", "pip", "install", *wanted]))
-"""
-
-
-def wheel(folder: Path, name: str, requires: str = "") -> None:
-    """Version 1.0 of a distribution whose only module is `both`, as CPU and GPU builds of one library have it."""
-    info = f"{name}-1.0.dist-info"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n" + (
-        f"Requires-Dist: {requires}\n" if requires else ""
-    )
-    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as archive:
-        archive.writestr("both.py", f"name = {name!r}\n")
-        archive.writestr(f"{info}/METADATA", metadata)
-        archive.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(f"{info}/RECORD", f"both.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
-
-
-class Place:
-    """A folder with a conda, an index of wheels, and room for an environment."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.prefix = folder, folder / "conda/envs/e"
-        self.calls = folder / "conda/calls"
-        (folder / "conda/bin").mkdir(parents=True)
-        (folder / "wheels").mkdir()
-        wheel(folder / "wheels", "cpu")
-        wheel(folder / "wheels", "gpu", "library")
-        wheel(folder / "wheels", "library")
-        for name, text in (("conda", CONDA), ("python", f'#!/bin/sh\nexec {sys.executable} "$@"\n')):
-            (folder / "conda/bin" / name).write_text(text)
-            (folder / "conda/bin" / name).chmod(0o755)
-
-    def __call__(self, fault: str = "", check: bool = False, **options: Any) -> dict[str, Any]:
-        """Run the module; its answer."""
-        arguments = {
-            "prefix": str(self.prefix),
-            "executable": str(self.folder / "conda/bin/conda"),
-            "_ansible_check_mode": check,
-            "_ansible_diff": True,
-            "_ansible_remote_tmp": str(self.folder / "tmp"),
-            **options,
-        }
-        if not {"file", "definition"} & set(options) and options.get("state") != "absent":
-            arguments["definition"] = {"dependencies": ["python=3.11", {"pip": ["cpu==1.0"]}]}
-        index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.folder / "wheels"), "PIP_EXTRA_INDEX_URL": ""}
-        done = subprocess.run(
-            [sys.executable, "-m", "plugins.modules.conda_env"],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-            env={**os.environ, **index, "FAULT": fault, "PYTHONPATH": str(ROOT)},
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stdout, done.stderr
-        return json.loads(done.stdout)
-
-    def imported(self) -> str:
-        """Which of the two wheels the environment imports."""
-        command = [self.prefix / "bin/python", "-c", "import both; print(both.name)"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    def beside(self) -> list[str]:
-        return sorted(path.name for path in self.prefix.parent.iterdir())
-
-
-@pytest.fixture
-def conda(tmp_path: Path) -> Place:
-    return Place(tmp_path)
-
+__all__ = ["conda"]
 
 GPU = {"pip": ["gpu==1.0"], "pip_absent": ["cpu"]}
 
@@ -198,7 +92,7 @@ def test_a_reason_is_given_when_conda_fails(conda: Place) -> None:
 
 def test_fails_when_conda_says_yes_and_does_nothing(conda: Place) -> None:
     answer = conda(fault="silent")
-    assert answer["failed"] and "cpu==1.0 (missing)" in answer["msg"]
+    assert answer["failed"] and "python=3.11 (nothing is installed)" in answer["msg"]
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])
