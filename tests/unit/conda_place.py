@@ -70,6 +70,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder, self.prefix = folder, folder / "conda/envs/e"
         self.calls = folder / "conda/calls"
+        self.index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder / "wheels"), "PIP_EXTRA_INDEX_URL": ""}
         (folder / "conda/bin").mkdir(parents=True)
         (folder / "wheels").mkdir()
         wheel(folder / "wheels", "cpu")
@@ -81,6 +82,13 @@ class Place:
 
     def __call__(self, fault: str = "", check: bool = False, **options: Any) -> dict[str, Any]:
         """Run the module; its answer."""
+        with self.started(fault, check, **options) as module:
+            told, errors = module.communicate()
+        assert told, errors
+        return json.loads(told)
+
+    def started(self, fault: str = "", check: bool = False, **options: Any) -> subprocess.Popen[str]:
+        """The module as it runs, in a process group of its own."""
         arguments = {
             "prefix": str(self.prefix),
             "executable": str(self.folder / "conda/bin/conda"),
@@ -91,18 +99,21 @@ class Place:
         }
         if not {"file", "definition"} & set(options) and options.get("state") != "absent":
             arguments["definition"] = {"dependencies": ["python=3.11", {"pip": ["cpu==1.0"]}]}
-        index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.folder / "wheels"), "PIP_EXTRA_INDEX_URL": ""}
-        done = subprocess.run(
+        module = subprocess.Popen(
             [sys.executable, "-m", "plugins.modules.conda_env"],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-            env={**os.environ, **index, "FAULT": fault, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, **self.index, "FAULT": fault, "PYTHONPATH": str(ROOT)},
             cwd=self.folder,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
+            start_new_session=True,
         )
-        assert done.stdout, done.stderr
-        return json.loads(done.stdout)
+        assert module.stdin
+        module.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
+        module.stdin.close()
+        module.stdin = None
+        return module
 
     def locked(self, *names: str, version: str = "1.0") -> str:
         """These distributions as a lock has them."""
