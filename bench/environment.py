@@ -1,7 +1,7 @@
 """Measure the book's environment on the local EC2 that `make local` made: python -m bench.environment [cpu] [gpu]
 
-By the role, with uv and with pip alone, and by the chapter's commands (git clone, conda env create, and for a GPU pip
-uninstall and pip install), each on a new machine that has Miniconda. The chapter's environment file gets the edition's
+By the role, with uv and with pip alone, and by the chapter's commands (apt-get, git clone, conda env create, and for a
+GPU pip uninstall and pip install), each on a new machine that has Miniconda. The environment file gets the edition's
 pins, without which it cannot be built any more. No machine has a GPU, so nothing is imported. The machines are called
 bench-..., and deleted at the end.
 """
@@ -39,7 +39,8 @@ def commands(kind: str, repository: str, version: str) -> str:
         ],
     }
     lines = [
-        "set -eu",
+        "set -eu; export DEBIAN_FRONTEND=noninteractive",
+        "apt-get update -qq && apt-get install -qq -y --no-install-recommends git libgomp1 libquadmath0",
         f"git clone -q {repository} ~/tutorial && git -C ~/tutorial checkout -q {version}",
         f"cat > ~/environment.yml <<'FILE'\n{json.dumps(content)}\nFILE",
         f"{CONDA} env create -q -f ~/environment.yml",
@@ -89,13 +90,6 @@ def measure(kind: str) -> None:
     playbook("playbooks/provision.yml", machines=machines)
     try:
         playbook(play, hosts="bench-*", role="miniconda", **common)
-        # git comes with the role; the chapter installs it in an earlier step.
-        playbook(play, hosts="bench-hand", role="cuda", **common | {"cuda_gpu": "none"})
-        subprocess.run(
-            ["ssh", "-F", STATE / "ssh_config", "bench-hand", "sudo apt-get install -qq -y git"],
-            check=True,
-            capture_output=True,
-        )
         # Wherever a mirror keeps what it has fetched, who comes first has the slower downloads.
         uv = playbook(play, hosts="bench-uv", role="gluon_env", **common)
         pip = playbook(play, hosts="bench-pip", role="gluon_env", **common | {"gluon_env_uv": ""})

@@ -50,6 +50,7 @@ SLOW: dict[str, list[str]] = {
     "cuda-slow": pytest(*(f"tests/cuda/{file}" for file in CUDA_SLOW)),
     "molecule-cuda_driver": molecule("cuda_driver"),
     "molecule-cuda_toolkit": molecule("cuda_toolkit"),
+    "molecule-gluon_env_gpu": molecule("gluon_env_gpu"),
 }
 
 

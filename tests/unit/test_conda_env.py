@@ -182,3 +182,12 @@ def test_a_file_is_read_with_its_pins(conda: Place) -> None:
         "no": "1",
         "cpu": "1.0",
     }
+
+
+def test_a_file_that_was_only_touched_starts_nothing(conda: Place) -> None:
+    file = conda.folder / "environment.yml"
+    file.write_text("dependencies: [python=3.11, {pip: [cpu==1.0]}]\n")
+    conda(file=str(file))
+    calls = conda.calls.read_text()
+    file.write_text("# newer\ndependencies:\n- python=3.11\n- pip: [cpu==1.0]\n")
+    assert conda(file=str(file))["changed"] is False and conda.calls.read_text() == calls

@@ -1,9 +1,12 @@
 """What a machine has once the gluon_env role was there."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
+LOCK = Path(__file__).resolve().parents[3] / "playbooks/editions/d2l-zh-v1.cpu.txt"
 PREFIX = "/opt/miniconda3/envs/gluon"
 PYTHON = f"{PREFIX}/bin/python"
 TRAIN = """
@@ -32,7 +35,7 @@ def python(host, code):
 def versions(host):
     """Version of each distribution that pip sees."""
     listed = json.loads(host.check_output(f"{PYTHON} -m pip list --format=json --disable-pip-version-check"))
-    return {entry["name"].lower(): entry["version"] for entry in listed}
+    return {re.sub("[-_.]+", "-", entry["name"]).lower(): entry["version"] for entry in listed}
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,11 @@ def test_mxnet_learns(host):
 
 def test_mxnet_is_the_wheel_for_this_machine(versions):
     assert [name for name in versions if name.startswith("mxnet")] == ["mxnet"]
+
+
+def test_every_package_is_the_locked_one(versions):
+    locked = dict(re.findall(r"^([\w.-]+)==(\S+)", LOCK.read_text(), re.M))
+    assert locked and {name: versions.get(name) for name in locked} == locked
 
 
 def test_no_cuda_library_is_there_without_a_gpu(versions):
