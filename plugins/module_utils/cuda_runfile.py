@@ -5,21 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import signal
-import subprocess
 from pathlib import Path
 
-from .cuda_runfile_toolkit import Need, Toolkit, ensure_space, existing, free_mb, private, remove, tighten
-from .download import Failed, Source, fetch
+from .cuda_runfile_toolkit import Toolkit
+from .download import Source, fetch
+from .failed import Failed
+from .folders import Need, ensure_space, free_mb, is_noexec, private, remove, tighten
+from .installer import ending, is_full, run, tail, telling
 
 LOGS = Path("/var/log")
 TMP = Path("/tmp")
-INSTALLER_SECONDS = 3600  # minutes are usual; by then it waits for something that will not come
 BINARY_INSTALLER = (10, 1)  # the first release whose installer is no perl script
-TELLING = r"\b(errors?|fail(ed|ure)?|can't|cannot|unable|no space|not enough|unknown option|denied)\b"
-NO_SPACE = r"no space left|not enough (disk )?space|disk( is)? full"
-TAIL = 1 << 16  # bytes of a log in which a reason is looked for
 
 
 class Installation:
@@ -67,7 +63,7 @@ class Installation:
         held = sum(source.held(self.cache) for source in self.sources) >> 20
         cache = Need(self.cache, max(0, self.mb["cache"] - held))
         ensure_space([cache, Need(self.work.parent, self.mb["tmpdir"]), Need(self.toolkit.path, self.mb["path"])])
-        if os.statvfs(existing(self.work)).f_flag & os.ST_NOEXEC:
+        if is_noexec(self.work):
             raise Failed(
                 f"{self.work.parent} is mounted noexec, and the installer executes what it unpacks there: "
                 "name another folder as tmpdir."
@@ -114,28 +110,7 @@ class Installation:
         environment = {name: value for name, value in os.environ.items() if name not in unwanted}
         environment.update(LC_ALL="C", TMPDIR=str(self.work), PERL5LIB=str(self.work))
         self.old_logs = {log: log.lstat().st_mtime_ns for log in self._logs()}
-        with self.output.open("wb") as output:
-            child = subprocess.Popen(
-                ["sh", str(file), *flags],
-                cwd=self.work,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                # The installer holds the lock too, and goes on where this process is killed.
-                pass_fds=[self.toolkit.lock_file.fileno()],
-                start_new_session=True,
-            )
-            self.toolkit.hold(child.pid)
-            try:
-                return child.wait(INSTALLER_SECONDS)
-            except subprocess.TimeoutExpired as error:
-                os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
-                sentence = f"{file.name} did not end within {INSTALLER_SECONDS} s and was stopped. Its output is"
-                raise Failed(f"{sentence} {self.output}.", log=str(self.output)) from error
-            finally:
-                self.toolkit.hold(os.getpid())
+        return run(["sh", str(file), *flags], self.output, self.toolkit.lock, self.work, environment)
 
     def _failure(self, name: str, status: int) -> Failed:
         """What to tell of an installer that failed; on a full disk what it left is removed."""
@@ -146,7 +121,7 @@ class Installation:
         reasons = [reason for reason in map(telling, logs) if reason]
         folders = (self.work.parent, self.toolkit.path.parent)
         fullest = min(folders, key=free_mb)
-        if any(re.search(NO_SPACE, reason, re.I) for reason in reasons) or not free_mb(fullest):
+        if any(map(is_full, logs)) or not free_mb(fullest):
             return self._full(name, fullest)
         last = tail(self.output)[-1:] or tail(logs[0])[-1:]
         reason = "; ".join((reasons[0].splitlines() if reasons else last)[-2:]).rstrip(".") or "it said nothing"
@@ -175,22 +150,3 @@ class Installation:
         """The logs of installers; anybody can put a file of that name, or a link, into /tmp."""
         logs = [LOGS / "cuda-installer.log"] if self._is_binary else TMP.glob("cuda_install_*.log")
         return [log for log in logs if log.is_file() and not log.is_symlink() and log.lstat().st_uid == os.geteuid()]
-
-
-def tail(log: Path) -> list[str]:
-    """The last lines of a log that are not empty."""
-    with log.open("rb") as file:
-        file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
-        return [line for line in (line.strip() for line in file.read().decode(errors="replace").splitlines()) if line]
-
-
-def telling(log: Path) -> str:
-    """The last lines of a log that say what went wrong."""
-    return "\n".join([line for line in tail(log) if re.search(TELLING, line, re.I)][-4:])
-
-
-def ending(status: int) -> str:
-    """How a process ended, for the user."""
-    number = -status if status < 0 else status - 128
-    name = signal.strsignal(number) if 0 < number < signal.NSIG else None
-    return f"was killed by signal {number} ({name})" if name else f"ended with status {status}"

@@ -1,28 +1,25 @@
 # MIT License (see LICENSE or https://opensource.org/licenses/MIT)
-"""A CUDA toolkit of one release in a folder: whether it is there, whose it is, and the room that it takes."""
+"""A CUDA toolkit of one release in a folder: whether it is there, and whose it is."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from .download import Failed
+from .failed import Failed
+from .folders import remove
+from .lock import Lock
 
 # One lock for the host and not one for each toolkit: all of NVIDIA's installers write and read the same log files.
 LOCK = Path("/run/cuda-runfile.lock")
 LD_CONF = Path("/etc/ld.so.conf.d")
 LDCONFIG = ["ldconfig"]
 NOTE = ".cuda_runfile.json"
-POLL = 1.0  # seconds
 
 
 class Toolkit:
@@ -33,7 +30,7 @@ class Toolkit:
         self.marker = path.with_name(f".{path.name}.unfinished")
         self.note = path / NOTE
         self.conf = LD_CONF / f"cuda-{version.replace('.', '-')}.conf"
-        self.lock_file = None
+        self.lock = Lock(LOCK, path)
 
     def release(self) -> str:
         """What bin/nvcc says it is, such as 11.8; nothing where it is missing or does not work."""
@@ -81,34 +78,6 @@ class Toolkit:
             "Move it away or name another path."
         )
 
-    @contextlib.contextmanager
-    def locked(self, seconds: int) -> Iterator[None]:
-        """Be the only one at work on this host. Raises Failed where another one still is after `seconds`."""
-        deadline = time.monotonic() + seconds
-        with LOCK.open("a+") as self.lock_file:
-            while not self._take():
-                if time.monotonic() >= deadline:
-                    self.lock_file.seek(0)
-                    holder = self.lock_file.read().strip() or "unknown"
-                    raise Failed(f"Another run ({holder}) is still at work after {seconds} s; run again later.")
-                time.sleep(POLL)
-            self.hold(os.getpid())
-            yield
-            self.lock_file.truncate(0)
-
-    def _take(self) -> bool:
-        try:
-            fcntl.flock(self.lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def hold(self, pid: int) -> None:
-        """Have the lock say who is at work; an installer goes on where the module was killed."""
-        self.lock_file.truncate(0)
-        self.lock_file.write(f"process {pid}, on {self.path}\n")
-        self.lock_file.flush()
-
     def begin(self) -> None:
         """Mark the folder as ours and unfinished, on the disk, before anything is in it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,63 +123,3 @@ class Toolkit:
         if owned and not owned.returncode:
             package = owned.stdout.split(":")[0]
             raise Failed(f"{self.path} belongs to the package {package}. Nothing was removed; remove it with apt.")
-
-
-class Need(NamedTuple):
-    """MiB that have to be free in a folder; 0 where that is not known."""
-
-    folder: Path
-    mb: int
-
-
-def ensure_space(needs: list[Need]) -> None:
-    """Raises Failed where a file system has less than all that is needed on it."""
-    by_disk: dict[int, list[Need]] = {}
-    for need in (one for one in needs if one.mb):
-        by_disk.setdefault(existing(need.folder).stat().st_dev, []).append(need)
-    for there in by_disk.values():
-        wanted, free = sum(need.mb for need in there), free_mb(there[0].folder)
-        if free < wanted:
-            folders = " and ".join(dict.fromkeys(str(need.folder) for need in there))
-            raise Failed(
-                f"There is too little space for {folders}: {wanted} MB are needed and {free} MB are free. "
-                "Enlarge the disk, make room or name other folders, then run again."
-            )
-
-
-def existing(folder: Path) -> Path:
-    """The folder, or the nearest one above that exists."""
-    return next(one for one in (folder, *folder.parents) if one.is_dir())
-
-
-def free_mb(folder: Path) -> int:
-    return shutil.disk_usage(existing(folder)).free >> 20
-
-
-def private(folder: Path) -> Path:
-    """Have a folder that nobody else writes to, since what lies in it is executed. Raises Failed."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = folder.stat()
-    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
-        raise Failed(f"Others than root can write to {folder}, and what lies there is executed: name another folder.")
-    return folder
-
-
-def remove(path: Path) -> None:
-    """Remove a file, a link or a folder, should it be there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def tighten(folder: Path) -> None:
-    """Have root own all of a folder, and nobody else write to it; installers keep what their archives say."""
-    owner = os.geteuid()
-    for where, folders, files in os.walk(folder):
-        for path in (Path(where, name) for name in ("", *folders, *files)):
-            status = path.lstat()
-            if owner == 0 and (status.st_uid, status.st_gid) != (0, 0):
-                os.lchown(path, 0, 0)
-            if status.st_mode & 0o022 and not path.is_symlink():
-                path.chmod(status.st_mode & 0o7755)

@@ -21,6 +21,8 @@ from urllib.request import getproxies, proxy_bypass
 
 from ansible.module_utils.urls import open_url
 
+from .failed import Failed
+
 CHUNK = 1 << 20  # bytes
 SILENCE = 30  # seconds without a byte after which a connection counts as cut
 WAITS = (2, 5, 10)  # seconds before the second, third and fourth attempt
@@ -28,15 +30,8 @@ WAITS = (2, 5, 10)  # seconds before the second, third and fourth attempt
 RESOLVING = 10
 RESOLVER = "timeout:3 attempts:2"
 PASSING = (408, 425, 429)  # besides 5xx, statuses that may be others in a moment
+OUT_OF_TIME = (9, 10)  # OpenSSL's codes for a certificate that is not yet valid, or no longer
 FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-class Failed(Exception):
-    """The message is what to tell the user; `told` is what else the module returns."""
-
-    def __init__(self, sentence: str, **told: Any) -> None:
-        super().__init__(sentence)
-        self.told = told
 
 
 class Again(Exception):
@@ -48,10 +43,14 @@ class Unresolved(Again):
 
 
 class Source(NamedTuple):
-    """A file of the web and the SHA-256, in lower-case hexadecimal, that it has to have."""
+    """A file of the web, and the SHA-256, in lower-case hexadecimal, that it has to have.
+
+    `ca_bundle` is a file of the certificates that its server is trusted by, instead of this machine's own.
+    """
 
     url: str
     sha256: str
+    ca_bundle: str | None = None
 
     @property
     def name(self) -> str:
@@ -63,6 +62,15 @@ class Source(NamedTuple):
         """Bytes of it that are in `folder`, finished or not."""
         files = (folder / self.name, part_of(folder, self))
         return max(file.stat().st_size if file.is_file() else 0 for file in files)
+
+
+def read_source(url: str, sha256: str, ca_bundle: str | None = None) -> Source:
+    """A file that options name. Raises Failed."""
+    if not re.fullmatch(r"https?://[^\s/]+/\S+", url) or not url.isprintable():
+        raise Failed(f"{url!r} is no address of a file: it has to begin with https:// or http://.", options=["url"])
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256.lower(), re.ASCII):
+        raise Failed(f"'{sha256}' is no SHA-256: that is 64 hexadecimal digits.", options=["sha256"])
+    return Source(url, sha256.lower(), ca_bundle)
 
 
 def part_of(folder: Path, source: Source) -> Path:
@@ -102,7 +110,8 @@ def fetch(source: Source, folder: Path) -> Path:
             raise Failed(
                 f"{source.url} is not the file that was asked for: its sha256 should be {source.sha256} and is "
                 f"{found}. It was downloaded twice and deleted, and nothing of it was executed. "
-                "If the file was replaced on purpose, check the new one and change the sha256."
+                "If the file was replaced on purpose, check the new one and change the sha256.",
+                options=["sha256"],
             )
 
 
@@ -122,9 +131,9 @@ def _receive(source: Source, part: Path) -> str:
     have = part.stat().st_size if part.is_file() else 0
     if have and digest.hexdigest() == source.sha256:
         return source.sha256
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    asking = {"headers": {"Range": f"bytes={have}-"} if have else {}, "ca_path": source.ca_bundle}
     try:
-        with open_url(source.url, headers=headers, timeout=SILENCE, decompress=False, use_netrc=False) as answer:
+        with open_url(source.url, timeout=SILENCE, decompress=False, use_netrc=False, **asking) as answer:
             begin = _begin(answer, have)
             if begin != have:
                 digest, have = hashlib.sha256(), 0
@@ -190,7 +199,9 @@ def _refused(url: str, error: HTTPError, part: Path) -> Exception:
         return Again("the unfinished file was longer than the server's")
     if error.code >= 500 or error.code in PASSING:
         return Again(f"the server answered {error.code} {error.reason}")
-    return Failed(f"{url} cannot be downloaded: the server answered {error.code} {error.reason}. Check the URL.")
+    return Failed(
+        f"{url} cannot be downloaded: the server answered {error.code} {error.reason}. Check the URL.", options=["url"]
+    )
 
 
 def _cut(url: str, error: Exception) -> Exception:
@@ -199,12 +210,27 @@ def _cut(url: str, error: Exception) -> Exception:
     if isinstance(reason, socket.gaierror):
         return Unresolved(f"cannot resolve {_peer(url)}")
     if isinstance(reason, ssl.SSLCertVerificationError):
-        fault = getattr(reason, "verify_message", reason)
-        return Failed(f"{_peer(url)} cannot be trusted: {fault}. Check the URL, the clock and the proxy.")
+        return _distrusted(url, reason)
     if isinstance(reason, (socket.timeout, TimeoutError)):
         return Again(f"{_peer(url)} was silent for {SILENCE} s")
     said = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+    refused = re.search(r"^Tunnel connection failed: (4\d\d)", said)
+    if refused and int(refused[1]) not in PASSING:
+        return Failed(f"{_peer(url)} refused the connection: {said}. Check the proxy.", options=["proxy"])
     return Again(f"the connection to {_peer(url)} failed: {said}")
+
+
+def _distrusted(url: str, error: ssl.SSLCertVerificationError) -> Failed:
+    """What a certificate that does not hold means. The clock is why a good one seems not to."""
+    fault = getattr(error, "verify_message", error)
+    peer = urlsplit(url).hostname
+    if getattr(error, "verify_code", 0) in OUT_OF_TIME:
+        now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+        return Failed(f"{peer} cannot be trusted: {fault}, by this machine's clock, where it is {now}. Set the clock.")
+    return Failed(
+        f"{peer} cannot be trusted: {fault}. Check the URL, the proxy and the bundle of certificates.",
+        options=["url", "ca_bundle"],
+    )
 
 
 def _peer(url: str) -> str:

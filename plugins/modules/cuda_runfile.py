@@ -142,13 +142,14 @@ rc:
 
 import os
 import re
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.cuda_runfile import Installation
 from ..module_utils.cuda_runfile_toolkit import Toolkit
-from ..module_utils.download import Failed, Source
+from ..module_utils.download import read_source
+from ..module_utils.failed import Failed
+from ..module_utils.folders import absolute
 
 SHARED_FOLDERS = ("/usr/local", "/usr/lib", "/usr/bin", "/usr/share")
 
@@ -160,35 +161,19 @@ def read(params):
         raise Failed(f"'{version}' is no release of CUDA: write two numbers in quotes, such as '8.0' or '11.8'.")
     path = params["path"] or f"/usr/local/cuda-{version}"
     folders = {"path": path, "cache": params["cache"], "tmpdir": params["tmpdir"] or params["cache"]}
-    path, cache, tmpdir = (folder(name, value) for name, value in folders.items())
+    path, cache, tmpdir = (absolute(name, value) for name, value in folders.items())
     if len(path.parts) < 3 or str(path) in SHARED_FOLDERS:
         raise Failed(f"path is {path}, which holds other things too: name a folder of the toolkit's own.")
     for name, other in (("cache", cache), ("tmpdir", tmpdir)):
         if path == other or path in other.parents:
             raise Failed(f"{name} is {other}, inside the toolkit's own folder {path}: name another one.")
     files = [params, *params["patches"]] if params["state"] == "present" else []
-    sources = [source(one["url"], one["sha256"]) for one in files]
+    sources = [read_source(one["url"], one["sha256"]) for one in files]
     names = [one.name for one in sources]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise Failed(f"Two of the files are called {twice[0]}: name each one once.")
     return Toolkit(version, path), cache, tmpdir, sources
-
-
-def folder(name, value):
-    """A folder that an option names."""
-    if not value.startswith("/") or not value.isprintable() or ".." in value.split("/"):
-        raise Failed(f"{name} is {value!r}: it has to be an absolute path without '..' or control characters.")
-    return Path(value)
-
-
-def source(url, sha256):
-    """A file that two options name."""
-    if not re.fullmatch(r"https?://[^\s/]+/\S+", url) or not url.isprintable():
-        raise Failed(f"{url!r} is no address of a file: it has to begin with https:// or http://.")
-    if not re.fullmatch(r"[0-9a-f]{64}", sha256.lower(), re.ASCII):
-        raise Failed(f"'{sha256}' is no SHA-256: that is 64 hexadecimal digits.")
-    return Source(url, sha256.lower())
 
 
 def keep(module, toolkit, installation):
@@ -197,7 +182,7 @@ def keep(module, toolkit, installation):
     if before == "foreign":
         toolkit.refuse()
     if before != toolkit.version and not module.check_mode:
-        with toolkit.locked(module.params["lock_timeout"]):
+        with toolkit.lock.held(module.params["lock_timeout"]):
             before = toolkit.state(installation.sums)
             if before == "foreign":
                 toolkit.refuse()
@@ -214,7 +199,7 @@ def drop(module, toolkit):
     if before != "absent":
         toolkit.ensure_removable()
         if not module.check_mode:
-            with toolkit.locked(module.params["lock_timeout"]):
+            with toolkit.lock.held(module.params["lock_timeout"]):
                 before = toolkit.state()
                 if before != "absent":
                     toolkit.uninstall()

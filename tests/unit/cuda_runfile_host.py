@@ -1,27 +1,24 @@
-"""A machine in a folder, on which the cuda_runfile module works, and a server of runfiles that fails when told to."""
+"""A machine in a folder, on which the cuda_runfile module works, and the runfiles that it takes."""
 
 from __future__ import annotations
 
 import contextlib
-import http.server
 import io
 import json
 import os
-import re
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from fault_server import PROXIES, Server
 
 from local_ec2.upstream import runfile
 from plugins.module_utils import cuda_runfile as installation
-from plugins.module_utils import cuda_runfile_toolkit, download
+from plugins.module_utils import cuda_runfile_toolkit, download, lock
 from plugins.modules import cuda_runfile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,76 +27,13 @@ CUDA_8, PATCH, CUDA_11 = (runfile.RUNFILES[index] for index in (0, 1, 4))
 ELSEWHERE = """
 import sys
 from pathlib import Path
-from plugins.module_utils import cuda_runfile as installation, cuda_runfile_toolkit as toolkit, download
+from plugins.module_utils import cuda_runfile as installation, cuda_runfile_toolkit as toolkit, download, lock
 root = Path(sys.argv.pop())
 installation.LOGS, installation.TMP, toolkit.LOCK = root / "var/log", root / "tmp", root / "lock"
-toolkit.POLL, download.WAITS = 0.05, (0, 0, 0)
+lock.POLL, download.WAITS = 0.05, (0, 0, 0)
 from plugins.modules import cuda_runfile
 cuda_runfile.main()
 """
-PROXIES = [name + end for name in ("http", "https", "all", "no") for end in ("_proxy", "_PROXY")]
-PROXIES = [*PROXIES, *(name.upper() for name in PROXIES)]
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves a folder by the last part of a path. Each request takes the next of `faults`, while there are any.
-
-    A fault is a status, or a word and a number: cut (the connection ends at this share of the file), short (so much of
-    it is sent as if it were all), flip (one byte, at this share), stall (as cut, but the connection stays open).
-    """
-
-    daemon_threads = True
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.folder, self.has_ranges = folder, True
-        self.faults: list[int | tuple[str, float]] = []
-        self.always: int | tuple[str, float] | None = None
-        self.requests: list[str] = []
-        self.sent = 0
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.ended = threading.Event()
-        threading.Thread(target=self.serve_forever, args=[0.05], daemon=True).start()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed is no news."""
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        self.server.requests.append(self.path)
-        fault = self.server.faults.pop(0) if self.server.faults else self.server.always
-        file = self.server.folder / self.path.rpartition("/")[2]
-        if isinstance(fault, int) or not file.is_file():
-            return self.send_error(fault if isinstance(fault, int) else 404)
-        data = bytearray(file.read_bytes())
-        word, share = fault or ("", 1)
-        at = int(len(data) * share)
-        if word == "flip":
-            data[at] ^= 1
-        if word == "short":
-            data = data[:at]
-        asked = re.match(r"bytes=(\d+)-", self.headers.get("Range", "")) if self.server.has_ranges else None
-        begin = int(asked[1]) if asked else 0
-        if asked and begin >= len(data):
-            return self.send_error(416)
-        self.send_response(206 if asked else 200)
-        if asked:
-            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
-        self.send_header("Content-Length", str(len(data) - begin))
-        self.end_headers()
-        body = data[begin : at if word in ("cut", "stall") else None]
-        self.wfile.write(body)
-        self.server.sent += len(body)
-        if word == "stall":
-            self.server.ended.wait(20)
-        self.close_connection = True
-        return None
-
-    def log_message(self, format: str, *args: object) -> None:
-        """What came is counted by the server."""
 
 
 class Host:
@@ -116,7 +50,7 @@ class Host:
         monkeypatch.setattr(cuda_runfile_toolkit, "LOCK", self.root / "lock")
         monkeypatch.setattr(cuda_runfile_toolkit, "LD_CONF", self.root / "etc/ld.so.conf.d")
         monkeypatch.setattr(cuda_runfile_toolkit, "LDCONFIG", ["true"])
-        monkeypatch.setattr(cuda_runfile_toolkit, "POLL", 0.05)
+        monkeypatch.setattr(lock, "POLL", 0.05)
         monkeypatch.setattr(download, "WAITS", (0, 0, 0))
         # It may take seconds where others keep the disk busy.
         monkeypatch.setattr(os, "sync", lambda: None)
@@ -190,27 +124,6 @@ class Host:
         return sorted(file.name for file in (self.folder / "opt").iterdir())
 
 
-def until(condition: Any, seconds: float = 20) -> None:
-    """Wait until `condition()` holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, size: str, *options: str) -> Iterator[Path]:
-    """A file system of its own at `folder`; the test is skipped where none can be mounted."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", ",".join([f"size={size}", "mode=0700", *options]), "none", folder]
-    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("only root can mount a small disk here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
 @pytest.fixture(scope="session")
 def runfiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all the runfiles."""
@@ -223,9 +136,7 @@ def runfiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(runfiles: Path) -> Iterator[Server]:
     server = Server(runfiles)
     yield server
-    server.ended.set()
-    server.shutdown()
-    server.server_close()
+    server.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from cuda_runfile_host import CUDA_8, CUDA_11, PATCH, Host, host, runfiles, server
 
 from local_ec2.upstream import runfile
-from plugins.module_utils import cuda_runfile as installation
+from plugins.module_utils import installer
 
 __all__ = ["host", "runfiles", "server"]
 
@@ -198,8 +198,8 @@ def test_a_crash_is_called_one(host: Host) -> None:
 
 
 def test_a_crash_below_a_shell_is_called_one() -> None:
-    assert installation.ending(139) == "was killed by signal 11 (Segmentation fault)"
-    assert installation.ending(2) == "ended with status 2"
+    assert installer.ending(139) == "was killed by signal 11 (Segmentation fault)"
+    assert installer.ending(2) == "ended with status 2"
 
 
 def test_a_failure_is_told_in_the_words_of_the_log(host: Host) -> None:
@@ -227,5 +227,5 @@ def test_a_runfile_of_another_release_is_told(host: Host) -> None:
 
 
 def test_an_installer_that_hangs_is_stopped(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installation, "INSTALLER_SECONDS", 1)
+    monkeypatch.setattr(installer, "SECONDS", 1)
     assert "did not end within 1 s and was stopped" in host(fault="kill")["msg"]

@@ -12,7 +12,8 @@ from pathlib import Path
 from urllib.error import URLError
 
 import pytest
-from cuda_runfile_host import CUDA_8, CUDA_11, PATCH, Host, host, runfiles, server, small_disk, until
+from cuda_runfile_host import CUDA_8, CUDA_11, PATCH, Host, host, runfiles, server
+from fault_server import small_disk, until
 
 from local_ec2 import upstream
 from local_ec2.upstream import runfile
@@ -152,7 +153,7 @@ def test_a_disk_that_the_download_fills_is_told_and_cleaned(host: Host) -> None:
 
 
 def test_what_was_downloaded_already_is_not_needed_again(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plugins.module_utils.cuda_runfile_toolkit.free_mb", lambda folder: 0)
+    monkeypatch.setattr("plugins.module_utils.folders.free_mb", lambda folder: 0)
     host.cache.mkdir(mode=0o700)
     with (host.cache / f"{CUDA_8.file}.part").open("wb") as part:
         part.truncate(3 << 20)

@@ -9,9 +9,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from cuda_runfile_host import CUDA_8, CUDA_11, Host, host, runfiles, server, small_disk, until
+from cuda_runfile_host import CUDA_8, CUDA_11, Host, host, runfiles, server
+from fault_server import small_disk, until
 
-from plugins.module_utils import cuda_runfile_toolkit
+from plugins.module_utils import folders
 
 __all__ = ["host", "runfiles", "server"]
 
@@ -45,7 +46,7 @@ def test_too_little_space_is_told_before_anything_is_downloaded(host: Host) -> N
 
 
 def test_what_is_needed_on_one_disk_is_added_up(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda_runfile_toolkit, "free_mb", lambda folder: 5)
+    monkeypatch.setattr(folders, "free_mb", lambda folder: 5)
     assert "6 MB are needed and 5 MB are free" in host(disk_mb={"cache": 2, "tmpdir": 2, "path": 2})["msg"]
     assert host(disk_mb={"cache": 2, "tmpdir": 2, "path": 1})["changed"] is True
 
