@@ -1,0 +1,111 @@
+"""A network of one's own, as companies have them: a proxy that leads out, and a certification authority."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import http.client
+import http.server
+import ipaddress
+import select
+import socket
+import threading
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+DAY = datetime.timedelta(days=1)
+
+
+class Authority:
+    """Issues certificates. `bundle` is what whoever trusts it has to have."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.bundle = folder, folder / "ca.pem"
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Example Company")])
+        builder = self._builder(self.name, self.key, 0)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        self.bundle.write_bytes(builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+    def issue(self, host: str, days_from_now: int = 0) -> Path:
+        """A file with a key and a certificate of a day, which begins so many days from now."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        with contextlib.suppress(ValueError):
+            host = ipaddress.ip_address(host)
+        names = [x509.DNSName(host) if isinstance(host, str) else x509.IPAddress(host)]
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, str(host))])
+        builder = self._builder(name, key, days_from_now)
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        file = self.folder / f"{host}{days_from_now:+}.pem"
+        file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            + builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        )
+        return file
+
+    def _builder(self, name: x509.Name, key: ec.EllipticCurvePrivateKey, days: int) -> x509.CertificateBuilder:
+        begin = datetime.datetime.now(datetime.UTC) + days * DAY - DAY / 2
+        return x509.CertificateBuilder(
+            self.name, name, key.public_key(), x509.random_serial_number(), begin, begin + DAY
+        )
+
+
+class Proxy(http.server.ThreadingHTTPServer):
+    """Leads to one server, whatever host is asked for, and notes which; or refuses with `refuses`, a status."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, refuses: int = 0) -> None:
+        super().__init__(("127.0.0.1", 0), Gate)
+        self.port, self.refuses = port, refuses
+        self.asked: list[str] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, args=[0.05], daemon=True).start()
+
+    def close(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class Gate(http.server.BaseHTTPRequestHandler):
+    server: Proxy
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        if self.server.refuses:
+            return self.send_error(self.server.refuses)
+        beyond = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        beyond.request("GET", self.path, headers=dict(self.headers))
+        answer = beyond.getresponse()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer.read())
+        beyond.close()
+        return None
+
+    def do_CONNECT(self) -> None:
+        self.server.asked.append(self.path)
+        if self.server.refuses:
+            return self.send_error(self.server.refuses)
+        with socket.create_connection(("127.0.0.1", self.server.port)) as beyond:
+            self.send_response(200)
+            self.end_headers()
+            ways = {self.connection: beyond, beyond: self.connection}
+            while ready := select.select(list(ways), [], [], 20)[0]:
+                for side in ready:
+                    data = side.recv(1 << 16)
+                    if not data:
+                        self.close_connection = True
+                        return None
+                    ways[side].sendall(data)
+        return None
+
+    def log_message(self, format: str, *args: object) -> None:
+        """What was asked for is noted by the proxy."""
