@@ -1,9 +1,9 @@
 #!/bin/sh
 #
-# NAME:  Miniconda3 (a stand-in for trying things out; not made by Anaconda)
+# NAME:  @NAME@ (a stand-in for trying things out; made neither by Anaconda nor by conda-forge)
 # VER:   @VERSION@
 #
-# Flags and exit statuses are those of Miniconda's installer.
+# Flags and exit statuses are those of Miniconda's installer. It breaks off in the middle if INSTALLER_FAULT is half.
 set -eu
 unset LD_LIBRARY_PATH CONDARC
 
@@ -45,7 +45,7 @@ while getopts "bcfhikmp:stu" flag; do
 done
 
 if [ "$BATCH" = 0 ]; then
-    printf 'This is a stand-in for Miniconda, under the MIT license of the project it is part of.\n'
+    printf 'This is a stand-in for @NAME@, under the MIT license of the project it is part of.\n'
     printf 'Do you accept the license terms? [yes|no]\n>>> '
     answer=
     read -r answer || true
@@ -79,10 +79,15 @@ site="$PREFIX/lib/python3.11/site-packages"
 for wheel in "$unpacked"/wheels/*.whl; do
     '@PYTHON@' -m zipfile -e "$wheel" "$site"
 done
+if [ "${INSTALLER_FAULT-}" = half ]; then
+    die 'the payload cannot be read'
+fi
 rm -rf "$site/conda_standin"
 cp -r "$unpacked/conda_standin" "$site/"
 mkdir -p "$PREFIX/condabin" "$PREFIX/conda-meta" "$PREFIX/envs" "$PREFIX/pkgs" "$PREFIX/etc/profile.d"
+rm -f "$PREFIX"/conda-meta/conda-*.json
 cp "$unpacked"/conda-meta/*.json "$PREFIX/conda-meta/"
+printf 'channels:\n  - @CHANNEL@\n' > "$PREFIX/.condarc"
 for script in bin/conda bin/activate etc/profile.d/conda.sh; do
     sed "s|@""PREFIX@|$PREFIX|g" "$site/conda_standin/shell/${script##*/}" > "$PREFIX/$script"
 done

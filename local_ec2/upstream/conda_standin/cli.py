@@ -2,7 +2,7 @@
 
 import argparse
 
-from . import VERSION, commands
+from . import VERSION, commands, terms
 
 FLAG = {"action": "store_true"}
 FILE = (("-f", "--file"), {"default": "environment.yml"})
@@ -46,6 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     _add(env, "list", commands.info)
     _add(env, "export", commands.export, *EXPORT)
     _add(env, "remove", commands.env_remove)
+    if terms.known():
+        tos = sub.add_parser("tos").add_subparsers(dest="subcommand", required=True)
+        places = [
+            ((f"--{place}",), {"action": "store_const", "dest": "place", "const": place}) for place in terms.PLACES
+        ]
+        _add(tos, "accept", terms.accept, *places)
     return parser
 
 
