@@ -44,6 +44,7 @@ PARTS: dict[str, list[str]] = {
     "molecule-miniconda": molecule("miniconda"),
     "molecule-jupyter": molecule("jupyter"),
     "molecule-gluon_env": molecule("gluon_env"),
+    "molecule-idle_stop": molecule("idle_stop"),
     "down": pytest("tests/down"),
 }
 SLOW: dict[str, list[str]] = {
