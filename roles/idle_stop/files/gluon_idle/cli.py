@@ -101,7 +101,10 @@ def main() -> int:
     if asked.command == "keep":
         return keep(settings, machine, asked)
     if asked.command == "check":
-        return check.check(settings, machine)
+        try:
+            return check.check(settings, machine)
+        except OSError as error:
+            sys.exit(f"The machine stays up, as what a check finds cannot be kept: {error}")
     if asked.command == "spot":
         return spot.watch(settings, machine)
     folder, seconds = machine.path(settings.checkpoint_folder), settings.checkpoint_seconds
