@@ -24,7 +24,7 @@ def test_its_root_is_the_prefix(info):
 
 
 def test_it_is_of_the_version_that_was_asked_for(host):
-    version = host.file(f"{PREFIX}/.miniconda_version").content_string.strip()
+    version = host.file(f"{PREFIX}/.miniconda_version").content_string.splitlines()[0]
     assert re.fullmatch(r"py3\d+_(.+)-\d+", version)[1] == host.check_output(f"{CONDA} --version").split()[1]
 
 
@@ -38,8 +38,16 @@ def test_nothing_is_writable_by_others(host):
         assert host.check_output(f"find {PREFIX} ! -type l -perm /o+w") == ""
 
 
-def test_another_user_cannot_write_into_it(host):
+def test_another_user_finds_nothing_to_write_to(host):
+    with host.sudo():
+        walk = host.run(f"runuser -u nobody -- find {PREFIX} /etc/profile.d/miniconda.sh ! -type l -writable")
+    assert (walk.rc, walk.stdout) == (0, "")
     assert host.run(f"touch {PREFIX}/canary {PREFIX}/envs/canary").rc != 0
+
+
+def test_another_user_can_read_all_of_it(host):
+    with host.sudo():
+        assert host.check_output(f"runuser -u nobody -- find {PREFIX} ! -type l ! -readable") == ""
 
 
 def test_the_channels_are_the_installations(host, info):
@@ -49,6 +57,17 @@ def test_the_channels_are_the_installations(host, info):
 
 def test_no_channel_is_anacondas(info):
     assert not [url for url in info["channels"] if "repo.anaconda.com" in url]
+
+
+def test_no_terms_were_accepted(host):
+    with host.sudo():
+        assert host.run(f"ls {PREFIX}/conda-meta/tos /etc/conda/tos /root/.conda/tos").stdout == ""
+
+
+def test_nothing_was_written_into_a_home(host):
+    look = "find /root /home -name '.conda*' -o -name .bashrc -newer /etc/profile.d/miniconda.sh"
+    with host.sudo():
+        assert host.check_output(look) == ""
 
 
 def test_conda_activate_works_in_a_login_shell(host):
