@@ -64,12 +64,14 @@ def test_a_damaged_installer_makes_no_environment(served, tmp_path):
     assert not (tmp_path / "new" / "conda-meta").exists()
 
 
-def test_an_update_keeps_the_environments(conda, served):
-    kept = conda.prefix / "envs" / "mine"
+def test_an_update_keeps_the_environments_and_not_the_settings(conda, served):
+    kept, condarc = conda.prefix / "envs" / "mine", conda.prefix / ".condarc"
     kept.mkdir()
+    settings = condarc.read_text()
     done = install(served.installer, "-b", "-u", "-p", conda.prefix)
-    assert (done.returncode, kept.is_dir()) == (0, True)
+    assert (done.returncode, kept.is_dir(), condarc.read_text()) == (0, True, "channels:\n  - defaults\n")
     kept.rmdir()
+    condarc.write_text(settings)
     assert conda("--version").stdout == f"conda {conda_standin.VERSION}\n"
 
 
