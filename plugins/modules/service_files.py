@@ -154,12 +154,12 @@ class Service:
         self.diff.append({"before_header": str(path), "after_header": str(path), "before": shown, "after": text})
         if self.real:
             make_folder(path.parent)
-            handle, draft = tempfile.mkstemp(dir=self.module.tmpdir)
+            handle, draft = tempfile.mkstemp(prefix=".service_files.", dir=path.parent)
             with os.fdopen(handle, "wb") as file:
                 file.write(text.encode())
-            self.module.atomic_move(draft, str(path))
-            os.chown(path, 0, 0)
-            path.chmod(mode)
+                os.fchown(handle, 0, 0)
+                os.fchmod(handle, mode)
+            Path(draft).replace(path)
 
     def remove(self, path: Path) -> None:
         """A folder in which something else lies stays."""

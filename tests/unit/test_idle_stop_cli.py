@@ -54,7 +54,7 @@ def test_status_of_one_that_must_not_stop(world: World) -> None:
 
 
 def test_status_where_nobody_has_looked(world: World) -> None:
-    assert "nobody has looked" in told(world)["line"]
+    assert "the first look is yet to come" in told(world)["line"]
     world.check()
     world.machine.up += 3600
     assert "nobody has looked" in words.table(told(world))

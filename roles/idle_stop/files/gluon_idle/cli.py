@@ -24,7 +24,9 @@ def status(settings: Settings, machine: Machine) -> dict[str, Any]:
     now = machine.now(known.boot)
     age = now.up - known.checked
     problem = ""
-    if known.boot != now.boot or not 0 <= age <= memory.GAP_SECONDS:
+    if known.boot != now.boot and now.up < memory.GAP_SECONDS:
+        problem = "it was started a moment ago, and the first look is yet to come"
+    elif known.boot != now.boot or not 0 <= age <= memory.GAP_SECONDS:
         problem = "nobody has looked for a while, so nothing stops it: see systemctl status gluon-idle.timer"
     due, why = known.decision.get("due"), known.decision.get("why", "")
     return {

@@ -22,7 +22,8 @@ def ssh(look: Look) -> list[Sign]:
     run = [one for one in processes if names.get(one.parent) in SSHD and one.name not in SSHD]
     if not run:
         return [Sign("ssh", QUIET, "nobody is logged in")]
-    people = sorted({f"{look.machine.login_of(one.pid)} ({one.name})" for one in run})
+    # Whose session it is: what runs in it may be sudo.
+    people = sorted({f"{look.machine.login_of(one.parent)} ({one.name})" for one in run})
     return [Sign("ssh", BUSY, f"logged in: {', '.join(people)}")]
 
 
