@@ -19,8 +19,8 @@ from .lock import Lock
 # Written first and last of an installation, so that what is between them is known to be ours and unfinished.
 BEGUN = ".miniconda_begun"
 NOTE = ".miniconda_version"
-# What is told of to conda and its installers would be of somebody else's environment.
-FOREIGN = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "CONDARC")
+# Besides CONDA..., what would tell conda and its installers of an environment that the user is in.
+FOREIGN = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
 PROVING = 120  # seconds in which a conda that works has told its version, on a disk that is busy
 
 

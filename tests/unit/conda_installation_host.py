@@ -32,7 +32,7 @@ INSTALLER = r"""#!/bin/bash
 set -eu
 case "$0" in *.sh) ;; *) echo "the name has to end in .sh" >&2; exit 1 ;; esac
 printf '%s\n' "$*" >> "$TEST_ROOT/calls"
-printf '%s\n' "$HOME $TMPDIR ${CONDARC-unset} ${PYTHONPATH-unset}" > "$TEST_ROOT/environment"
+printf '%s\n' "$HOME $TMPDIR ${CONDARC-unset} ${PYTHONPATH-unset} ${CONDA_PREFIX-unset}" > "$TEST_ROOT/environment"
 PREFIX= FORCE=0
 while getopts "bfup:" flag; do
     case "$flag" in f | u) FORCE=1 ;; p) PREFIX="$OPTARG" ;; b) ;; *) exit 1 ;; esac

@@ -46,9 +46,10 @@ def test_the_installer_gets_its_flags(host: Host) -> None:
 def test_installers_see_nothing_of_the_users_own_conda(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONDARC", "/home/me/.condarc")
     monkeypatch.setenv("PYTHONPATH", "/home/me/lib")
+    monkeypatch.setenv("CONDA_PREFIX", "/home/me/env")
     host()
     scratch = f"{host.work}/tmp"
-    assert (host.folder / "environment").read_text().split() == [scratch, scratch, "unset", "unset"]
+    assert (host.folder / "environment").read_text().split() == [scratch, scratch, *["unset"] * 3]
 
 
 def test_leaves_nothing_but_the_installation(host: Host) -> None:

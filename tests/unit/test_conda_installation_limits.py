@@ -95,9 +95,11 @@ def test_an_installer_whose_module_was_killed_is_waited_for_and_named(host: Host
     assert f"Another run (process {installer}, on {host.prefix}) is still at work after 0 s" in told
     assert host(check=True)["changed"] is True
     os.killpg(installer, signal.SIGKILL)
+    (host.prefix / "bin/half").touch()
     requests = len(host.server.requests)
     answer = host(lock_timeout=5)
     assert (answer["before"], len(host.server.requests)) == ("begun", requests)
+    assert not (host.prefix / "bin/half").exists()
     assert host.beside() == ["miniconda3"] and host()["changed"] is False
 
 
