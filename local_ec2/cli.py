@@ -14,8 +14,8 @@ from pathlib import Path
 
 from local_ec2 import host, image, recipe, report
 from local_ec2.disks import release
-from local_ec2.folder import NONE, PODMAN, Folder, State, started
-from local_ec2.podman import LABEL, podman, remove_all
+from local_ec2.folder import NONE, PODMAN, Folder, State, locked, started
+from local_ec2.podman import LABEL, podman, remove_all, storage
 from local_ec2.say import Refusal, say, step
 
 DOWN = 3
@@ -116,18 +116,20 @@ def prepare_machines(options: argparse.Namespace, folder: Folder, before: State 
     folder.claim()
     host.need_room(folder)
     clear_leftovers(folder, before)
-    subnet = host.pick_subnet(options.subnet, folder.owner)
-    state = State(str(folder.path), options.port, str(subnet), "", choose_upstream(options.upstream))
-    state.inotify = host.allow_machines()
-    # from here on `down` can undo all that follows
-    folder.save(state)
-    logging.basicConfig(filename=folder.log, level=logging.INFO)
-    state.image = image.ensure(recipe.of_this_host(), folder.build)
-    prepare_upstream(folder, state)
-    write_inventory(options.inventory_vars, state)
-    label = f"{LABEL}={folder.owner}"
-    podman("network", "create", "--disable-dns", "--subnet", state.subnet, "--label", label, folder.owner)
-    folder.save(state)
+    # beside another `up`, the same range might be free for both, and the base image be built twice
+    with locked(storage()):
+        subnet = host.pick_subnet(options.subnet, folder.owner)
+        state = State(str(folder.path), options.port, str(subnet), "", choose_upstream(options.upstream))
+        state.inotify = host.allow_machines()
+        # from here on `down` can undo all that follows
+        folder.save(state)
+        logging.basicConfig(filename=folder.log, level=logging.INFO)
+        state.image = image.ensure(recipe.of_this_host(), folder.build)
+        prepare_upstream(folder, state)
+        write_inventory(options.inventory_vars, state)
+        label = f"{LABEL}={folder.owner}"
+        podman("network", "create", "--disable-dns", "--subnet", state.subnet, "--label", label, folder.owner)
+        folder.save(state)
     return state
 
 

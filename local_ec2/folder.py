@@ -60,6 +60,21 @@ def remove_tree(path: Path) -> None:
         raise Refusal(f"{path} could not be removed ({done.stderr.splitlines()[0]}): see to that, and run it again.")
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one `up` or `down` at a time work in a folder, and wait for the one that does."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"Waiting for another `up` or `down` in {path} to end.")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 class Folder:
     """A data folder. Its place gives all names, so that two checkouts can be up side by side."""
 
@@ -95,23 +110,12 @@ class Folder:
         if self.path.exists() and not self.foreign():
             remove_tree(self.path)
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> contextlib.AbstractContextManager[None]:
         """Let one `up` or `down` at a time work here.
 
         The folder above is locked: it is there before the data folder is, and after.
         """
-        above = next(parent for parent in self.path.parents if parent.is_dir())
-        handle = os.open(above, os.O_RDONLY)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say(f"Waiting for another `up` or `down` in {above} to end.")
-                fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
+        return locked(next(parent for parent in self.path.parents if parent.is_dir()))
 
     def claim(self) -> None:
         """Refuse a folder in which `down` would not dare to remove what `up` writes."""

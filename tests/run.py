@@ -18,40 +18,28 @@ LOG = ROOT / ".cache" / "test-log"
 BIN = ROOT / ".venv" / "bin"
 
 
-def pytest(*paths: str) -> list[str]:
-    return [str(BIN / "pytest"), "-q", *paths]
+def pytest(folder: str, *options: str, which: str = "not slow") -> list[str]:
+    return [str(BIN / "pytest"), "-q", "-m", which, *options, f"tests/{folder}"]
 
 
-def molecule(scenario: str) -> list[str]:
-    # What a run that was killed remembers of a machine, which is gone with its local EC2, is forgotten first.
-    program = shlex.quote(str(BIN / "molecule"))
-    return ["sh", "-c", f"{program} reset -s {scenario} && exec {program} test -s {scenario}"]
-
-
-# The tests of what the others are tested with, and those that wait for each other at every turn.
-CUDA_SLOW = ("test_standin.py", "test_interrupted.py")
-# In this order: what is quick to fail first; `whole` starts the local EC2 that the scenarios use, `down` removes it.
+# Two tests at a time, each in a process with a local EC2 of its own. A file that prepares machines for all its tests
+# stays together.
+EACH, FILES = ("-n2", "--dist=worksteal"), ("-n2", "--dist=loadfile")
+# In this order: what is quick to fail first; `whole` starts the local EC2 that molecule uses too, `down` removes it.
 PARTS: dict[str, list[str]] = {
     "lint": ["tools/lint"],
-    "unit": pytest("tests/unit"),
-    "local-ec2": pytest("tests/local_ec2"),
-    "ec2": pytest("tests/ec2"),
-    "upstream": pytest("tests/upstream"),
-    "cuda": pytest("tests/cuda", *(f"--ignore=tests/cuda/{file}" for file in CUDA_SLOW)),
-    "whole": pytest("tests/whole"),
-    "molecule-ec2": molecule("ec2"),
-    "molecule-cuda": molecule("cuda"),
-    "molecule-miniconda": molecule("miniconda"),
-    "molecule-jupyter": molecule("jupyter"),
-    "molecule-gluon_env": molecule("gluon_env"),
-    "molecule-idle_stop": molecule("idle_stop"),
-    "down": pytest("tests/down"),
+    "unit": pytest("unit", *EACH),
+    "local-ec2": pytest("local_ec2", *FILES),
+    "ec2": pytest("ec2", *EACH),
+    "upstream": pytest("upstream", *FILES),
+    "cuda": pytest("cuda", *FILES),
+    "whole": pytest("whole"),
+    "molecule": pytest("molecule", *EACH, "--durations=0"),
+    "down": pytest("down"),
 }
 SLOW: dict[str, list[str]] = {
-    "cuda-slow": pytest(*(f"tests/cuda/{file}" for file in CUDA_SLOW)),
-    "molecule-cuda_driver": molecule("cuda_driver"),
-    "molecule-cuda_toolkit": molecule("cuda_toolkit"),
-    "molecule-gluon_env_gpu": molecule("gluon_env_gpu"),
+    "cuda-slow": pytest("cuda", *FILES, which="slow"),
+    "molecule-slow": pytest("molecule", which="slow"),
 }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -31,12 +30,7 @@ from local_ec2.upstream.debs import Key
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     if os.geteuid():
         pytest.skip("the local EC2 needs root")
-    folder = tmp_path_factory.mktemp("cloud")
-    with brought_up(folder / "data") as cloud:
-        cloud.key = folder / "key"
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(cloud.key)], check=True)
-        public = cloud.key.with_suffix(".pub").read_bytes()
-        cloud.client("ec2").import_key_pair(KeyName="imported", PublicKeyMaterial=public)
+    with brought_up(tmp_path_factory.mktemp("cloud") / "data") as cloud:
         yield cloud
 
 

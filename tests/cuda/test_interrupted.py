@@ -40,6 +40,8 @@ from local_cloud import eventually
 Options = dict[str, Any]
 Runs = dict[str, Run]
 PATIENCE = 300  # seconds; the runs of four machines share this computer
+# Its runs wait for each other at every turn.
+pytestmark = pytest.mark.slow
 
 
 @dataclass

@@ -13,6 +13,8 @@ from local_ec2.upstream.debs import Key, Package, publish_flat
 T4, V100 = "1eb8", "1db1"
 OPEN = "Dual MIT/GPL"
 KEEP_OUT = "echo blacklist nouveau >/etc/modprobe.d/x.conf"
+# Of what the others are tested with.
+pytestmark = pytest.mark.slow
 
 
 def test_a_fresh_machine_has_booted_once_with_no_driver(machine: Machine) -> None:

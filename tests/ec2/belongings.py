@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from conftest import Cloud
+from conftest import SOON, Cloud
 
 
 class Belongings:
@@ -29,7 +29,7 @@ class Belongings:
             TagSpecifications=self.born("volume", Name=name, **more),
         )
         # An attachment wants it to be there.
-        self.ec2.get_waiter("volume_available").wait(VolumeIds=[made["VolumeId"]], WaiterConfig={"Delay": 1})
+        self.ec2.get_waiter("volume_available").wait(VolumeIds=[made["VolumeId"]], WaiterConfig=SOON)
         return made["VolumeId"]
 
     def data_volume(self, machine: str, gb: int = 100) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import io
 import json
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
@@ -24,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from local_ec2.control import Control
+from plugins.module_utils import ec2_launch
+from plugins.modules import ec2_leftovers, ec2_stop
 
 REGION = "us-east-1"
 KEYS = {"access_key": "AKIALOCALEC2", "secret_key": "the-local-ec2-takes-any"}
@@ -37,7 +41,13 @@ ASTRAY = (
     "AWS_DEFAULT_REGION",
     "AWS_ACCESS_KEY_ID",
 )
+# Nobody answers SSH here, which is waited for as briefly as can be asked.
+BRIEFLY = {"ec2_timeout": 10}
 READS = ("Describe", "Get", "List", "Decode")
+# For waiters.
+SOON = {"Delay": 0.1, "MaxAttempts": 100}
+# A module run begins with a reading of EC2's model, a second of work; those in this process share it.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
 def free_port() -> int:
@@ -58,6 +68,13 @@ def local_ec2(*arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@functools.cache
+def client_of(endpoint: str, service: str, region: str) -> Any:
+    return boto3.client(
+        service, region, endpoint_url=endpoint, aws_access_key_id="local", aws_secret_access_key="local"
+    )
+
+
 @dataclass
 class Cloud:
     """An EC2, and one project in it."""
@@ -68,9 +85,7 @@ class Cloud:
     control: Control
 
     def client(self, service: str = "ec2", region: str = REGION) -> Any:
-        return boto3.client(
-            service, region, endpoint_url=self.endpoint, aws_access_key_id="local", aws_secret_access_key="local"
-        )
+        return client_of(self.endpoint, service, region)
 
     def module(self, name: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
         """Run a module in this process; its result, a failed one too."""
@@ -177,9 +192,17 @@ class Cloud:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses of modules run in this process, as they are decided, without waiting for them in full."""
+    monkeypatch.setattr(ec2_launch.random, "uniform", lambda low, high: 0.05)
+    for module in (ec2_leftovers, ec2_stop):
+        monkeypatch.setattr(module, "PAUSE", 0.1)
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,10 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Cloud
+from conftest import BRIEFLY, ROOT, SOON, Cloud
 
 POLICIES = sorted((ROOT / "docs/iam").glob("*.json"))
 INVENTORY = "inventory"
-# Where there is no machine behind the API nobody answers SSH, which is waited for no longer than this.
-BRIEFLY = {"ec2_timeout": 10}
 # Granted for what is no call of its own: tags that are born with what they are on.
 NO_CALL = {"provision-data-volume": {"ec2:CreateTags"}, "provision-spot": {"ec2:RunInstances"}}
 
@@ -76,7 +74,7 @@ def test_provision_stop_status_and_terminate(cloud: Cloud) -> None:
             for kind in ("image", "snapshot")
         ],
     )["ImageId"]
-    cloud.client().get_waiter("image_available").wait(ImageIds=[image], WaiterConfig={"Delay": 1})
+    cloud.client().get_waiter("image_available").wait(ImageIds=[image], WaiterConfig=SOON)
     more = {"machines": [{"name": "s"}], "spot": True}
     spot = used(cloud, "provision", 2, **BRIEFLY, **more)
     assert granted("provision-spot") <= spot <= granted("provision", "provision-spot")

@@ -7,14 +7,6 @@ import time
 import pytest
 from conftest import Cloud
 
-from plugins.module_utils import ec2_launch
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses as they are decided, without waiting for them in full."""
-    monkeypatch.setattr(ec2_launch.random, "uniform", lambda low, high: 0.05)
-
 
 class TestAsAsked:
     def test_a_missing_machine_is_launched_and_runs(self, cloud: Cloud) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import Cloud
+from conftest import SOON, Cloud
 
 G_ON_DEMAND, G_SPOT, STANDARD = "L-DB2E81BA", "L-3819A6DF", "L-1216C47A"
 
@@ -171,7 +171,7 @@ class TestImages:
             Name=f"of-{cloud.project}",
             TagSpecifications=[{"ResourceType": "image", "Tags": tags}],
         )
-        cloud.client().get_waiter("image_available").wait(ImageIds=[made["ImageId"]], WaiterConfig={"Delay": 1})
+        cloud.client().get_waiter("image_available").wait(ImageIds=[made["ImageId"]], WaiterConfig=SOON)
         image = cloud.preflight("other", ami=f"of-{cloud.project}")["image"]
         assert (image["id"], image["user"]) == (made["ImageId"], "somebody")
 

@@ -7,10 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from conftest import Cloud
-
-# Nobody answers SSH here, which is waited for no longer than this.
-BRIEFLY = {"ec2_timeout": 10}
+from conftest import BRIEFLY, Cloud
 
 
 def lines_of(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Cloud
+from conftest import SOON, Cloud
 
 
 def test_a_spot_machine_that_ec2_took_back_keeps_no_other_from_starting(cloud: Cloud) -> None:
@@ -11,7 +11,7 @@ def test_a_spot_machine_that_ec2_took_back_keeps_no_other_from_starting(cloud: C
     ids = {tag["Value"]: one["InstanceId"] for one in cloud.instances() for tag in one["Tags"] if tag["Key"] == "Name"}
     cloud.control.interrupt(ids["a"])
     cloud.client().stop_instances(InstanceIds=[ids["b"]])
-    cloud.client().get_waiter("instance_stopped").wait(InstanceIds=list(ids.values()), WaiterConfig={"Delay": 1})
+    cloud.client().get_waiter("instance_stopped").wait(InstanceIds=list(ids.values()), WaiterConfig=SOON)
     result = cloud.machines("a", "b")
     assert (result["started"], result["launched"]) == (["b"], [])
     assert result["failed_machines"]["a"].startswith("was taken back by EC2")

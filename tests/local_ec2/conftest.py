@@ -1,7 +1,6 @@
 """The local EC2 of these tests: brought up once, taken down whatever happens."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,17 +16,13 @@ from local_cloud import Cloud, brought_up
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     if os.geteuid():
         pytest.skip("the local EC2 needs root")
-    folder = tmp_path_factory.mktemp("cloud")
-    with brought_up(folder / "data") as cloud:
-        import_key(cloud, folder / "key")
+    with brought_up(tmp_path_factory.mktemp("cloud") / "data") as cloud:
         yield cloud
 
 
 @pytest.fixture(scope="session")
 def bare_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    folder = tmp_path_factory.mktemp("bare")
-    with brought_up(folder / "data", "--machines", "none") as cloud:
-        import_key(cloud, folder / "key")
+    with brought_up(tmp_path_factory.mktemp("bare") / "data", "--machines", "none") as cloud:
         yield cloud
 
 
@@ -39,13 +34,6 @@ def bare(bare_cloud: Cloud) -> Iterator[Cloud]:
     yield bare_cloud
     bare_cloud.control.clear()
     bare_cloud.terminate_all()
-
-
-def import_key(cloud: Cloud, key: Path) -> None:
-    cloud.key = key
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    public = key.with_suffix(".pub").read_bytes()
-    cloud.client("ec2").import_key_pair(KeyName="imported", PublicKeyMaterial=public)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import socket
@@ -60,24 +61,33 @@ def eventually(what: Callable[[], Any], seconds: float = SECONDS) -> Any:
         time.sleep(0.1)
 
 
+@functools.cache
+def client_of(port: int, service: str, region: str) -> Any:
+    # tests count calls, so that none is made again in silence
+    return boto3.client(
+        service,
+        region,
+        endpoint_url=f"http://127.0.0.1:{port}",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=botocore.config.Config(retries={"total_max_attempts": 1}),
+    )
+
+
 @dataclasses.dataclass
 class Cloud:
     """A local EC2 that is up. `owner` is the label of all that it makes in podman."""
 
     data: Path
     port: int
-    key: Path = dataclasses.field(init=False)
+
+    @property
+    def key(self) -> Path:
+        """The private half of the key pair `imported`, beside the data folder."""
+        return self.data.with_name("key")
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
-        # tests count calls, so that none is made again in silence
-        return boto3.client(
-            service,
-            region,
-            endpoint_url=f"http://127.0.0.1:{self.port}",
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-            config=botocore.config.Config(retries={"total_max_attempts": 1}),
-        )
+        return client_of(self.port, service, region)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -155,12 +165,20 @@ class Cloud:
         return self.client("ec2").get_console_output(InstanceId=instance).get("Output", "")
 
 
+def import_key(cloud: Cloud) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(cloud.key)], check=True)
+    public = cloud.key.with_suffix(".pub").read_bytes()
+    cloud.client("ec2").import_key_pair(KeyName="imported", PublicKeyMaterial=public)
+
+
 @contextlib.contextmanager
 def brought_up(data: Path, *options: str) -> Iterator[Cloud]:
+    """A local EC2 with a key pair. Its data folder goes with it."""
     cloud = Cloud(data, free_port())
     try:
         done = local_ec2("up", "--data", str(data), "--port", str(cloud.port), "--upstream", "real", *options)
         assert done.returncode == 0, done.stdout + done.stderr
+        import_key(cloud)
         yield cloud
     finally:
         local_ec2("down", "--data", str(data))

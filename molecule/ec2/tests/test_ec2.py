@@ -44,7 +44,7 @@ def test_the_machine_is_up(host: Any) -> None:
 def test_tags_tell_whose_it_is(instance: dict[str, Any]) -> None:
     tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
     assert tags["Name"] == NAME
-    assert tags["Project"] == "gluon-ec2"
+    assert tags["Project"] == NAME
     assert tags["ManagedBy"] == "gluon-ec2"
     assert tags["Owner"]
 

@@ -1,0 +1,41 @@
+"""Molecule's scenario of each role. Each has a machine in a project of its own, so that several may run at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# The real driver packages, built for the machine, the distribution's whole toolkit, MXNet for a GPU: minutes, and 4 GB.
+SLOW = ("cuda_driver", "cuda_toolkit", "gluon_env_gpu")
+SCENARIOS = [
+    pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+    for name in sorted(file.parent.name for file in ROOT.glob("molecule/*/molecule.yml"))
+]
+
+
+def run(*command: str) -> None:
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
+
+
+@pytest.fixture(scope="session")
+def local_ec2() -> None:
+    """The one of tools/test, which whoever asks second finds up."""
+    port = os.environ["LOCAL_EC2_ENDPOINT"].rpartition(":")[2]
+    stand_ins = f"{os.environ['LOCAL_EC2_INVENTORY']}/upstream.yml"
+    where = ("--data", os.environ["LOCAL_EC2_DATA"], "--port", port, "--inventory-vars", stand_ins)
+    run(sys.executable, "-m", "local_ec2", "up", "--install", *where)
+
+
+@pytest.mark.usefixtures("local_ec2")
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_it_passes(scenario: str) -> None:
+    molecule = str(ROOT / ".venv/bin/molecule")
+    # What a run that was killed remembers of a machine, which is gone with its local EC2, is forgotten first.
+    run(molecule, "reset", "-s", scenario)
+    run(molecule, "test", "-s", scenario)
