@@ -67,9 +67,7 @@ def refuse_foreign(git: Git, user: str) -> None:
     if (git.dir.is_dir() and top and Path(top).samefile(git.folder)) and git.commit("HEAD"):
         return
     if git.folder.is_dir() and git.dir.exists() and git.folder.stat().st_uid != os.geteuid():
-        raise Failed(
-            f"{git.folder} is a git checkout that does not belong to {user}: change its owner, or name the owner."
-        )
+        raise Failed(f"{git.folder} is a git checkout that is not {user}'s: give it to {user}, or name its owner.")
     raise foreign(git.folder)
 
 

@@ -33,8 +33,8 @@ def unwritten(descriptor: int) -> bool:
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as error:
-        # Other errors: this file system has no leases.
-        return error.errno not in (errno.EAGAIN, errno.EACCES)
+        # Other errors: there are no leases on this file system, or none on a file of somebody else.
+        return error.errno != errno.EAGAIN
     return True
 
 

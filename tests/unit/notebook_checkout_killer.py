@@ -16,7 +16,9 @@ QUESTIONS = {
     *("rev-parse", "rev-list", "merge-base", "for-each-ref", "ls-tree", "ls-files", "cat-file", "diff-index"),
     *("merge-file", ("symbolic-ref", "--quiet"), ("config", "--null")),
 }
-STEPS = ("rename", "replace", "unlink", "rmdir", "mkdir", "symlink", "fsync", "fchmod")
+STEPS = ("rename", "replace", "unlink", "symlink", "fsync")
+# Empty folders and permissions of a file that is not in its place yet make no difference to the next run.
+TRIFLES = ("mkdir", "rmdir", "fchmod")
 
 
 class Killed(BaseException):
@@ -35,15 +37,18 @@ class Killer:
     def step(self, is_change: bool) -> None:
         self.count += is_change
         if self.is_dead or (is_change and self.count == self.at):
-            self.is_dead = True
-            raise Killed
+            self.die()
 
-    def wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def die(self) -> None:
+        self.is_dead = True
+        raise Killed
+
+    def wrapped(self, function: Callable[..., Any], is_trifle: bool = False) -> Callable[..., Any]:
         """A function of files, the first argument a path or a descriptor."""
 
         def counted(*arguments: Any, **given: Any) -> Any:
             place = arguments[0]
-            self.step(isinstance(place, int) or str(place).startswith(str(self.folder)))
+            self.step(not is_trifle and (isinstance(place, int) or str(place).startswith(str(self.folder))))
             return function(*arguments, **given)
 
         return counted
@@ -62,8 +67,8 @@ def killer(at: int, folder: Path) -> Iterator[Killer]:
     """What is done in the block ends at a step."""
     one = Killer(at, folder)
     with pytest.MonkeyPatch.context() as patch:
-        for name in STEPS:
-            patch.setattr(os, name, one.wrapped(getattr(os, name)))
+        for name in (*STEPS, *TRIFLES):
+            patch.setattr(os, name, one.wrapped(getattr(os, name), name in TRIFLES))
         patch.setattr(notebook_checkout_atomic, "renameat2", one.wrapped(notebook_checkout_atomic.renameat2))
         git = notebook_checkout_git.Git
         patch.setattr(git, "run", one.git(git.run))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from notebook_checkout_killer import killer
 from notebook_checkout_place import BOOK, CHAPTER, Place, place
 
 from plugins.module_utils import notebook_checkout_atomic as atomic
@@ -255,6 +256,53 @@ def test_a_file_that_goes_is_looked_at_once_more(place: Place, monkeypatch: pyte
     assert place.read("old.md") == "saved in the last moment\n" and place.read("README.md") == "and once more\n"
     [renamed] = answer["renamed"]
     assert place.read(renamed["to"]) == "saved in the last moment\n"
+
+
+@SAVES
+@pytest.mark.parametrize("is_saved_again", [False, True])
+def test_a_save_and_a_kill_in_one_moment(
+    place: Place, moment: Moment, save: Callable[[Path, str], None], is_saved_again: bool
+) -> None:
+    file = place.checkout / ARRAYS
+    save(file, mine(1))
+    place.publish({ARRAYS: THEIRS})
+    with killer(0, place.home) as run:
+        moment.before, moment.after = lambda: save(file, mine(2)), run.die
+        place()
+    assert run.is_dead and place.read(ARRAYS) == merged(1)
+    if is_saved_again:
+        save(file, mine(3))
+    answer = place.good()
+    assert place.read(ARRAYS) == merged(3 if is_saved_again else 2)
+    assert [place.read(one["to"]) for one in answer["renamed"]] == ([mine(2)] if is_saved_again else [])
+    assert place.good()["changed"] is False
+
+
+@pytest.mark.parametrize("is_saved_again", [False, True])
+def test_a_save_and_a_kill_while_a_file_goes(
+    place: Place, monkeypatch: pytest.MonkeyPatch, is_saved_again: bool
+) -> None:
+    place.publish({"old.md": None})
+    rename = Path.rename
+    with killer(0, place.home) as run, monkeypatch.context() as patch:
+
+        def late(self: Path, target: Path) -> Path:
+            if self.name == "old.md":
+                self.write_text("saved in the last moment\n")
+                rename(self, target)
+                run.die()
+            return rename(self, target)
+
+        patch.setattr(Path, "rename", late)
+        place()
+    assert run.is_dead and not (place.checkout / "old.md").exists()
+    if is_saved_again:
+        place.write("old.md", "and once more\n")
+    answer = place.good()
+    assert place.read("old.md") == ("and once more\n" if is_saved_again else "saved in the last moment\n")
+    rescued = [place.read(one["to"]) for one in answer["renamed"]]
+    assert rescued == (["saved in the last moment\n"] if is_saved_again else [])
+    assert place.good()["changed"] is False
 
 
 def test_a_file_that_comes_takes_nobodys_name(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,12 +165,10 @@ def test_a_link_of_the_owners_leads_root_nowhere(nobodys: Place) -> None:
 
 
 def test_a_checkout_of_somebody_else_is_refused(nobodys: Place) -> None:
-    git(nobodys.home, "clone", "-q", "-c", "safe.directory=*", str(nobodys.upstream), str(nobodys.checkout))
-    answer = module(nobodys, "nobody", update=True)
-    assert (
-        answer["msg"]
-        == f"{nobodys.checkout} is a git checkout that is not nobody's: give it to nobody, or name its owner."
-    )
+    give(nobodys.upstream, "root")
+    git(nobodys.home, "clone", "-q", str(nobodys.upstream), str(nobodys.checkout))
+    said = module(nobodys, "nobody", update=True)["msg"]
+    assert said == f"{nobodys.checkout} is a git checkout that is not nobody's: give it to nobody, or name its owner."
 
 
 def test_a_file_of_roots_is_told_before_anything_is_done(nobodys: Place) -> None:
@@ -182,6 +180,18 @@ def test_a_file_of_roots_is_told_before_anything_is_done(nobodys: Place) -> None
     answer = module(nobodys, "nobody", update=True)
     assert answer["msg"].startswith(f"{nobodys.checkout}/README.md cannot be used: Permission denied.")
     assert nobodys.read("old.md") == BOOK["old.md"]
+
+
+def test_a_file_of_roots_that_can_be_read_becomes_the_owners(nobodys: Place) -> None:
+    module(nobodys, "nobody")
+    for name in ("README.md", "chapter_one/arrays.md"):
+        shutil.chown(nobodys.checkout / name, "root")
+    nobodys.write("chapter_one/arrays.md", f"Mine\n\n{BOOK['chapter_one/arrays.md']}")
+    nobodys.publish({"README.md": "new\n", "chapter_one/arrays.md": f"{BOOK['chapter_one/arrays.md']}Theirs\n"})
+    give(nobodys.upstream)
+    answer = module(nobodys, "nobody", update=True)
+    assert (answer["updated"], answer["merged"]) == (["README.md"], ["chapter_one/arrays.md"]), answer
+    assert owners(nobodys.checkout) == {pwd.getpwnam("nobody").pw_uid}
 
 
 def test_what_the_process_of_the_user_raises_is_told() -> None:
