@@ -32,7 +32,10 @@ class Index(SimpleHTTPRequestHandler):
             while piece := source.read(PIECE):
                 outputfile.write(piece)
                 self.server.count(len(piece))
+                # All at one pace, and no further than half before there was a kill.
                 time.sleep(0.002)
+                if self.server.half.is_set():
+                    self.server.resumed.wait(60)
 
     def end_headers(self) -> None:
         # As indexes have it: a file of that name never changes.
@@ -50,7 +53,8 @@ class Served(ThreadingHTTPServer):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), partial(Index, directory=str(folder)))
-        self.sent, self.total, self.half, self.lock = 0, 0, threading.Event(), threading.Lock()
+        self.sent, self.total, self.lock = 0, 0, threading.Lock()
+        self.half, self.resumed = threading.Event(), threading.Event()
         self.names: dict[str, str] = {}
         for name, size in SIZES.items():
             wheel(folder, name, module=name, **{f"{name}.bin": os.urandom(size << 19).hex()})
@@ -98,6 +102,7 @@ def asked(request: pytest.FixtureRequest, conda: Place, index: Served) -> dict[s
 
 
 def test_everything_comes_once_and_never_again(conda: Place, index: Served, asked: dict[str, object]) -> None:
+    index.resumed.set()
     assert conda(**asked)["changed"] is True
     assert index.total <= index.sent <= 1.02 * index.total
     index.sent = 0
@@ -108,7 +113,9 @@ def test_everything_comes_once_and_never_again(conda: Place, index: Served, aske
 def test_what_came_before_a_kill_is_kept(conda: Place, index: Served, asked: dict[str, object]) -> None:
     with conda.started(**asked) as module:
         assert index.half.wait(60)
+        time.sleep(1)  # what came as a whole is unpacked
         os.killpg(module.pid, signal.SIGKILL)
+    index.resumed.set()
     assert conda(**asked)["changed"] is True
     assert index.total <= index.sent <= 1.5 * index.total
     assert conda(**asked)["changed"] is False
