@@ -82,7 +82,7 @@ def of_kernel(look: Look, kernel: dict[str, Any], name: str) -> Sign:
     if state == "busy":
         return Sign(SOURCE, BUSY, f"{name} is running")
     if state == "idle":
-        return Sign(SOURCE, QUIET, f"{name} is idle", at)
+        return Sign(SOURCE, QUIET, f"{name} is idle" if at is None else f"{name} ran", at)
     memory.odd[key] = odd_since
     if now.up - odd_since < STARTING_SECONDS:
         return Sign(SOURCE, BUSY, f"{name} is {state}")
