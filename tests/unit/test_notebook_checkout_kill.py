@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ARRAYS = "chapter_one/arrays.md"
 PARTS = {f"part/{number}.md": f"{number}\n" for number in range(2)}
 # To put these together once more, after they were, would be a conflict.
-CLOSE, MY_CLOSE, THEIR_CLOSE = "one\ntwo\nthree\n", "one\ntwo\nmy close\n", "theirs\ntwo\nthree\n"
+CLOSE, MY_CLOSE, THEIR_CLOSE = "\nb\n\n", "\nmy close\nb\n\n", "\nb\nb\n"
 # What only the user has written.
 WRITTEN = ("my arrays", "my readme", "my new", "my staged", "my committed", "my folder", "my close")
 
