@@ -32,6 +32,10 @@ a.shape
 
 * What is the shape of `a.T`?
 """
+ARRAYS = "chapter_one/arrays.md"
+MINE = CHAPTER.replace("# Arrays", "# My arrays")
+THEIRS = CHAPTER.replace("`a.T`", "`a.T` and of `a.T.T`")
+BOTH = MINE.replace("`a.T`", "`a.T` and of `a.T.T`")
 IMAGE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 BOOK = {"README.md": "The book\n", "chapter_one/arrays.md": CHAPTER, "img/a.png": IMAGE, "old.md": "To be dropped\n"}
 
@@ -145,10 +149,31 @@ class Place:
         return {re.sub(r"20\d{6}-\d{6}", "TIME", path): content for path, content in self.tree().items()}
 
 
+def saved(place: Place, branch: str, path: str) -> str:
+    return place.git("show", f"{branch}:{path}")
+
+
+def unchanged(place: Place) -> bool:
+    """Whether one more run changes nothing, and leaves nothing of its own."""
+    before = place.tree()
+    answer = place.good()
+    assert not (place.checkout / ".git/gluon").exists() and "gluon/next" not in place.git("for-each-ref")
+    return answer["changed"] is False and place.tree() == before
+
+
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """With a book of four files, cloned."""
     place = Place(tmp_path, monkeypatch)
     place.publish(BOOK)
     place.good()
+    return place
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A book that nobody has cloned."""
+    place = Place(tmp_path, monkeypatch)
+    place.publish({"README.md": "First edition\n"})
+    place.publish(BOOK)
     return place

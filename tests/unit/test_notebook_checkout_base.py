@@ -5,14 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from notebook_checkout_place import BOOK, CHAPTER, Place, git, place
+from notebook_checkout_place import ARRAYS, BOOK, BOTH, MINE, THEIRS, Place, git, place
 
 __all__ = ["place"]
-
-ARRAYS = "chapter_one/arrays.md"
-MINE = CHAPTER.replace("# Arrays", "# My arrays")
-THEIRS = CHAPTER.replace("`a.T`", "`a.T` and of `a.T.T`")
-BOTH = MINE.replace("`a.T`", "`a.T` and of `a.T.T`")
 
 
 def work(place: Place, commit: bool) -> None:

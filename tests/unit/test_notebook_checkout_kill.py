@@ -16,14 +16,13 @@ from pathlib import Path
 
 import pytest
 from notebook_checkout_killer import killer
-from notebook_checkout_place import BOOK, CHAPTER, Place, place, raw
+from notebook_checkout_place import ARRAYS, BOOK, CHAPTER, Place, place, raw
 
 from plugins.module_utils import notebook_checkout_git
 
 __all__ = ["place"]
 
 ROOT = Path(__file__).resolve().parents[2]
-ARRAYS = "chapter_one/arrays.md"
 PARTS = {f"part/{number}.md": f"{number}\n" for number in range(2)}
 # To put these together once more, after they were, would be a conflict.
 CLOSE, MY_CLOSE, THEIR_CLOSE = "\nb\n\n", "\nmy close\nb\n\n", "\nb\nb\n"
