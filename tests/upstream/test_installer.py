@@ -79,7 +79,7 @@ def ask(prefix, *arguments):
 
 def fetched(served):
     """Bytes of installers that were downloaded so far."""
-    lines = map(json.loads, served.log.read_text().splitlines())
+    lines = map(json.loads, served.log.read_text().splitlines() if served.log.exists() else [])
     return sum(line["bytes"] for line in lines if line["path"].startswith("/miniconda/"))
 
 
