@@ -29,6 +29,9 @@ BOOT_SECONDS = 60
 GUEST_SHUTDOWN = "Client.InstanceInitiatedShutdown"
 FAULT = "Server.InternalError"
 
+# Held while moto takes an instance apart, and while one is described: half of one cannot be.
+CHANGING = threading.Lock()
+
 
 class Lifecycle:
     """Moves instances through their states. Verbs return the state before, as moto's do."""
@@ -172,11 +175,13 @@ class Lifecycle:
         try:
             self.machines.remove(instance.id)
         finally:
-            Lifecycle.moto_terminate(instance)
+            with CHANGING:
+                Lifecycle.moto_terminate(instance)
             self._entered(instance)
 
     def _stopped(self, instance: Any) -> None:
-        Lifecycle.moto_stop(instance)
+        with CHANGING:
+            Lifecycle.moto_stop(instance)
         self._entered(instance)
 
     def _entered(self, instance: Any) -> None:

@@ -4,10 +4,11 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses.instances import InstanceResponse
 
+from local_ec2.ec2.lifecycle import CHANGING
 from local_ec2.ec2.wrap import wrap
 
 LONGEST = 1000
@@ -15,6 +16,13 @@ ALL = "1000000"
 
 
 def install() -> None:
+    @wrap(BaseResponse, "call_action")
+    def call_action(moto_call: Callable[..., Any], response: Any) -> Any:
+        if response._get_action() != "DescribeInstances":
+            return moto_call(response)
+        with CHANGING:
+            return moto_call(response)
+
     @wrap(InstanceResponse, "describe_instances")
     def describe_instances(moto_describe: Callable[..., Any], response: Any) -> ActionResult:
         size, token = response._get_int_param("MaxResults"), response._get_param("NextToken")
