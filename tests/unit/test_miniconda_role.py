@@ -295,17 +295,3 @@ def test_a_failure_names_the_variables_that_it_is_about(done: Run, case: str, re
     assert done.stats[case]["failures"] == 1
     assert reason in done.said(case)
     assert done.said(case).endswith(f"It is about miniconda_{variables}.")
-
-
-def test_a_table_has_every_version_once_and_whole_checksums() -> None:
-    tables = [
-        next(iter(yaml.safe_load((ROOT / f"roles/miniconda/vars/main/{name}.yml").read_text()).values()))
-        for name in ("miniconda", "miniforge")
-    ]
-    sums = [digest for table in tables for by_machine in table.values() for digest in by_machine.values()]
-    assert len(set(sums)) == len(sums) > 200
-    assert all(len(digest) == 64 and int(digest, 16) for digest in sums)
-    assert {machine for table in tables for by_machine in table.values() for machine in by_machine} == {
-        "x86_64",
-        "aarch64",
-    }

@@ -1,38 +1,14 @@
 """What MXNet's build for a GPU can do on a machine that has the driver's library and no GPU."""
 
-import json
 import re
+import sys
+from pathlib import Path
 
-import pytest
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "gluon_env/tests"))
 
-PYTHON = "/opt/miniconda3/envs/gluon/bin/python"
-TRAIN = """
-from mxnet import autograd, gluon, nd
-x = nd.random.normal(shape=(256, 2))
-y = nd.dot(x, nd.array([2, -3.4]).reshape((2, 1))) + 4.2
-net = gluon.nn.Dense(1)
-net.initialize()
-trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
-losses = []
-for _ in range(100):
-    with autograd.record():
-        loss = gluon.loss.L2Loss()(net(x), y)
-    loss.backward()
-    trainer.step(256)
-    losses.append(float(loss.mean().asscalar()))
-print(losses[0], losses[-1])
-"""
+from test_gluon_env import PYTHON, TRAIN, python, versions
 
-
-def python(host, code):
-    return host.check_output(f"{PYTHON} -W ignore - <<'CODE'\n{code}\nCODE")
-
-
-@pytest.fixture(scope="module")
-def versions(host):
-    """Version of each distribution that pip sees."""
-    listed = json.loads(host.check_output(f"{PYTHON} -m pip list --format=json --disable-pip-version-check"))
-    return {entry["name"].lower(): entry["version"] for entry in listed}
+__all__ = ["versions"]
 
 
 def test_it_is_the_build_for_a_gpu_and_no_other(versions):
