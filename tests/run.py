@@ -39,6 +39,7 @@ PARTS: dict[str, list[str]] = {
 }
 SLOW: dict[str, list[str]] = {
     "cuda-slow": pytest("cuda", *FILES, which="slow"),
+    "whole-slow": pytest("whole", which="slow"),
     "molecule-slow": pytest("molecule", which="slow"),
 }
 

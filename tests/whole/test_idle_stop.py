@@ -14,6 +14,9 @@ from conftest import ENDPOINT, INVENTORY, Run, on_machine, playbook, run
 SHORT = {"idle_stop_minutes": 1, "idle_stop_warn_minutes": 0.5, "idle_stop_cpu_percent": 0}
 PATIENCE_SECONDS = 300
 
+# It waits for minutes in which nothing happens.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def ec2(first: Run) -> object:
