@@ -9,14 +9,15 @@ from conftest import Run, on_machine, playbook
 
 # A fork of the tutorial on the machine itself, one commit ahead of the checkout.
 FORK = """
-set -eu; cd ~; rm -rf fork; git clone -q --bare "$checkout" fork; git -C fork worktree add -q --detach ../ahead
-cd ahead; git config user.name t; git config user.email t@example.org
+set -eu; fork=~/fork/$(basename "$checkout"); rm -rf ~/fork ~/ahead; mkdir ~/fork
+git clone -q --bare "$checkout" "$fork"; git -C "$fork" worktree add -q --detach ~/ahead
+cd ~/ahead; git config user.name t; git config user.email t@example.org
 sed -i '1s/$/ (second edition)/' chapter_prerequisite/ndarray.md
 sed -i '1s/$/ (second edition)/' chapter_deep-learning-computation/use-gpu.md
 echo '# New' > chapter_prerequisite/new.md
 sed -i 's/^- pip:/&\\n  - colorama==0.4.6/' environment.yml
-git add -A; git commit -qm ahead; git -C ../fork update-ref refs/heads/ahead "$(git rev-parse HEAD)"
-cd ..; git -C fork worktree remove --force ahead; cat "$checkout/environment.yml"
+git add -A; git commit -qm ahead; git -C "$fork" update-ref refs/heads/ahead "$(git rev-parse HEAD)"
+git -C "$fork" worktree remove --force ~/ahead
 """
 # What a reader did: one file at another place than the tutorial, one at the same, and a name that the tutorial takes.
 EDITS = """
@@ -34,11 +35,11 @@ def checkout(first: Run) -> str:
 
 @pytest.fixture(scope="module")
 def updated(checkout: str) -> tuple[Run, Run]:
-    """The update, and the same once more."""
+    """The update from a fork of the same name, and the same once more."""
     for script in (FORK, EDITS):
         on_machine(f"checkout={checkout}\n{script}")
-    home = checkout.rpartition("/")[0]
-    variables = {"gluon_env_repository": f"{home}/fork", "gluon_env_directory": checkout, "gluon_env_version": "ahead"}
+    home, _, name = checkout.rpartition("/")
+    variables = {"tutorial_url": f"{home}/fork/{name}", "tutorial_version": "ahead"}
     ways = ("playbooks/update.yml", "-e", json.dumps(variables))
     return playbook(*ways), playbook(*ways)
 
