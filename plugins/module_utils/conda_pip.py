@@ -75,7 +75,11 @@ class Pip:
             command = [self.uv, "pip", verb, "--python", self.python, *(self.options if verb == "install" else [])]
         else:
             command = [self.python, "-m", "pip", verb]
-        self.environment.must(deed, *command, *arguments)
+        try:
+            self.environment.must(deed, *command, *arguments)
+        finally:
+            # uv leaves its lock there, for everybody to write; who is at work here is told by ours.
+            (self.environment.prefix / ".lock").unlink(missing_ok=True)
 
     def _find_uv(self):
         """Unpack the uv that was asked for, for this time; pip does where it cannot run."""

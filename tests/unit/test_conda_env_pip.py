@@ -21,6 +21,7 @@ def test_a_lock_takes_the_place_of_the_files_requirements(conda: Place, installe
     assert (answer["packages"]["cpu"], answer["packages"]["library"], conda.imported()) == ("1.0", "1.0", "cpu")
     assert conda(**asked)["changed"] is False and conda.beside() == ["e"]
     assert (conda.folder / "uv-calls").exists() is bool(installer)
+    assert [path for path in conda.prefix.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o002] == []
 
 
 def test_a_file_of_another_hash_is_not_installed(conda: Place, installer: dict[str, str]) -> None:
