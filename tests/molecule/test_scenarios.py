@@ -11,8 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # The real driver packages, built for the machine, the distribution's whole toolkit, MXNet for a GPU: minutes, and 4 GB.
-# idle_stop: its warning is not always seen on a machine that was set up a moment ago.
-SLOW = ("cuda_driver", "cuda_toolkit", "gluon_env_gpu", "idle_stop")
+SLOW = ("cuda_driver", "cuda_toolkit", "gluon_env_gpu")
 SCENARIOS = [
     pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
     for name in sorted(file.parent.name for file in ROOT.glob("molecule/*/molecule.yml"))
