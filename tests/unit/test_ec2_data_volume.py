@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from botocore.exceptions import ClientError
@@ -19,6 +21,8 @@ from plugins.modules import ec2_data_volume
 
 TAGS = {"Project": "p", "Owner": "tester", "ManagedBy": "gluon-ec2"}
 DATA = {**TAGS, "Kind": "data", "Name": "reader-data", "Machine": "reader"}
+# Every session begins with a reading of EC2's model, a second of work; those in this process share it.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +31,8 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "testing")
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
+    # Nothing here asks for one of the thousand images that moto reads in each time.
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     monkeypatch.setattr(ec2_disks, "POLL_S", 0.01)
 
 
