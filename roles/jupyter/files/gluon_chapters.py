@@ -28,7 +28,7 @@ MAGICS = {"r": "%%R\n", "bash": "%%bash\n", "ruby": "%%ruby\n"}
 class Written(NamedTuple):
     """A cell as the chapter has it: these texts, one after another, are its bytes."""
 
-    lead: str  # blank lines before it, and a byte order mark
+    lead: str  # blank lines before it
     head: str  # the line that opens a code cell; empty for prose
     body: str
     close: str
@@ -124,8 +124,7 @@ def understood(text):
 
 def parse(text):
     """Split a chapter into cells, as it has them written. Without cells, it is blank."""
-    bom = BOM if text.startswith(BOM) else ""
-    lines, cells, start = LINE.findall(text[len(bom) :]), [], 0
+    lines, cells, start = LINE.findall(text), [], 0
 
     def between(first, last):
         return "".join(lines[first:last])
@@ -164,8 +163,6 @@ def parse(text):
             continue
         start = end + 1
     prose(len(lines))
-    if cells:
-        cells[0] = cells[0]._replace(lead=bom + cells[0].lead)
     return cells
 
 
@@ -176,8 +173,8 @@ def count(head):
 
 def read(text):
     """The notebook that a chapter is, as a plain dictionary (nbformat 4.4: later ones want names that a cell keeps)."""
-    cells = []
-    for place, written in enumerate(parse(text)):
+    cells, bom = [], text[: text.startswith(BOM)]
+    for place, written in enumerate(parse(text[len(bom) :])):
         more = {"cell_type": "markdown"}
         if written.head:
             more = {"cell_type": "code", "execution_count": count(written.head), "outputs": list(written.outputs)}
@@ -185,7 +182,7 @@ def read(text):
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     # A browser shows an empty cell where there is none; it is not to be saved.
-    metadata.update({} if cells else {KEY: text})
+    metadata[KEY] = bom if cells else text
     return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 4}
 
 
@@ -240,10 +237,11 @@ def code(cell, source, old, newline, outputs):
 
 def write(notebook, outputs=False):
     """The chapter that a notebook is; without outputs, only those stay that it had and whose cell is the same."""
-    cells, metadata = notebook["cells"], notebook["metadata"]
-    if isinstance(metadata.get(KEY), str) and not any(joined(cell["source"]).strip() for cell in cells):
-        return metadata[KEY]
-    known = [(cell, *memory(cell)) for cell in cells]
+    known = [(cell, *memory(cell)) for cell in notebook["cells"]]
+    blank = notebook["metadata"].get(KEY)
+    blank = blank if isinstance(blank, str) else ""
+    if KEY in notebook["metadata"] and not any(old or joined(cell["source"]).strip() for cell, _, old in known):
+        return blank
     before = "".join(old.text for _, _, old in known if old)
     newline = "\r\n" if before.count("\r\n") * 2 > before.count("\n") else "\n"
     pieces, wanted = [], []
@@ -263,12 +261,12 @@ def write(notebook, outputs=False):
         if is_code:
             wanted.append(source)
         if text.strip():
-            pieces.append((place, is_code, text.replace(BOM, "", text.startswith(BOM))))
+            pieces.append((place, is_code, text))
     text = put_together(pieces, newline)
     if [cell.source for cell in parse(text) if cell.head] != wanted:
         # A fence that somebody forgot to close would take the cells below it in.
         text = put_together([(place, is_code, closed(text, newline)) for place, is_code, text in pieces], newline)
-    return BOM * before.startswith(BOM) + text
+    return BOM * blank.startswith(BOM) + text
 
 
 def closed(text, newline):
