@@ -4,6 +4,7 @@ import ast
 import re
 from pathlib import Path
 
+import gluon_chapters
 import pytest
 import yaml
 
@@ -14,31 +15,12 @@ CHAPTERS = {
     "chapter_deep-learning-computation/use-gpu.md": 3,
     "chapter_prerequisite/ndarray.md": 5,
 }
-FENCED = re.compile(r"^(?P<raw>```(?P<attributes>.*)\n(?P<code>[\s\S]*?)\n```\n)", re.M)
-INPUT = re.compile(r"\{\.python \.input  n=(\d+)\}")
 
 
-def read(text: str) -> list[tuple[int | None, str]]:
-    """Cells as notedown's strict match reads them: (n of a code cell or None, source)."""
-    cells, at = [], 0
-    for block in FENCED.finditer(text):
-        cells.append((None, text[at : block.start()].strip()))
-        code = INPUT.fullmatch(block["attributes"])
-        cells.append((int(code[1]), block["code"]) if code else (None, block["raw"]))
-        at = block.end()
-    cells.append((None, text[at:].strip()))
-    return [cell for cell in cells if cell[1]]
-
-
-def written(cells: list[tuple[int | None, str]]) -> str:
-    """The file that notedown writes of cells without outputs.
-
-    A fence that is prose is read with its line's end; the jupyter role takes that off again before saving.
-    """
-    blocks = [
-        source.rstrip("\n") if n is None else f"```{{.python .input  n={n}}}\n{source}\n```" for n, source in cells
-    ]
-    return "\n\n".join(blocks) + "\n"
+def read(chapter: str) -> list[tuple[int | None, str]]:
+    """Cells as a reader gets them: (n of a code cell or None, source)."""
+    cells = gluon_chapters.read((TUTORIAL / chapter).read_text())["cells"]
+    return [(cell.get("execution_count"), cell["source"]) for cell in cells]
 
 
 def test_these_are_all_the_chapters():
@@ -48,18 +30,18 @@ def test_these_are_all_the_chapters():
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_saved_chapter_is_the_chapter(chapter):
     text = (TUTORIAL / chapter).read_text()
-    assert written(read(text)) == text
+    assert gluon_chapters.write(gluon_chapters.read(text)) == text
 
 
 @pytest.mark.parametrize(("chapter", "count"), CHAPTERS.items())
 def test_cells_are_numbered_as_a_fresh_kernel_runs_them(chapter, count):
-    numbers = [n for n, _ in read((TUTORIAL / chapter).read_text()) if n is not None]
+    numbers = [n for n, _ in read(chapter) if n is not None]
     assert numbers == list(range(1, count + 1))
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_cells_are_python_and_shell_blocks_are_prose(chapter):
-    for n, source in read((TUTORIAL / chapter).read_text()):
+    for n, source in read(chapter):
         if n is None:
             assert ".input" not in source
         else:
