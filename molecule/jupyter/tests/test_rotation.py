@@ -7,7 +7,6 @@ import re
 import subprocess
 import urllib.request
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from conftest import MACHINE, PORT, TOKEN, Machine, changed, playbook
@@ -128,9 +127,3 @@ def test_without_ansible_the_token_is_removed_and_the_server_started_again(machi
     machine.wait()
     assert machine.token() != old and not machine.takes(old)
     assert machine(f"stat -c '%U %a' {TOKEN}") == "root 600"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def afterwards(machine: Machine) -> Any:
-    yield
-    machine("rm -f ~admin/at-work.ipynb")
