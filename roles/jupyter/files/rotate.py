@@ -24,7 +24,7 @@ def output(*command: str) -> str:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         last = (done.stdout.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        raise Refused(f"{' '.join(command[:2])} failed: {last}")
+        raise Refused(f"{' '.join(command[:2])} failed: {last}. Mend that, and run this again.")
     return done.stdout.strip()
 
 
@@ -92,7 +92,7 @@ def rotate(asked: dict[str, Any]) -> list[str]:
             "until the cells have run, or do it all the same (token.yml -e force=yes, or jupyter_rotate_force)."
         )
     if not asked["check"]:
-        output("/usr/bin/python3", asked["maker"], asked["token"])
+        output(sys.executable, asked["maker"], asked["token"])
         # One that failed too often would not be started, however good its token.
         if found == "failed":
             output("systemctl", "reset-failed", unit)
