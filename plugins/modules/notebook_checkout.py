@@ -182,11 +182,15 @@ sentences:
 
 import os
 import pwd
+import re
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.notebook_checkout import work
 from ..module_utils.notebook_checkout_user import as_user
+
+# What an address has before its @: a password, or a token.
+SECRET = r"^https?://(?:[^/@\s]*:|(?=[^/@\s]{20}))([^/@\s]+)@"
 
 
 def owner(module: AnsibleModule) -> pwd.struct_passwd:
@@ -214,6 +218,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    module.no_log_values.update(filter(None, re.findall(SECRET, module.params["repository"])))
     user, has_git = owner(module), bool(module.get_bin_path("git"))
     answer = as_user(user, lambda: work(module.params, module.check_mode, has_git))
     if "exception" in answer:

@@ -71,6 +71,11 @@ def owners(folder: Path) -> set[int]:
     return {path.lstat().st_uid for path in (folder, *folder.rglob("*"))}
 
 
+def test_a_password_in_the_address_is_not_told(place: Place) -> None:
+    answer = module(place, repository="http://me:hush-hush@127.0.0.1:9/book.git")
+    assert answer["failed"] and "hush-hush" not in json.dumps(answer)
+
+
 def test_it_clones_updates_and_tells(place: Place) -> None:
     assert module(place, check=True)["changed"] is True and not place.checkout.exists()
     assert module(place)["state"] == "cloned"

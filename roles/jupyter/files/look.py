@@ -53,6 +53,14 @@ def kept(path: Path, mode: int) -> bytes | None:
     return path.read_bytes() if as_it_should_be else None
 
 
+def digest(path: Path) -> str:
+    """Of a secret that is root's alone; empty where there is none, another word where others could read it."""
+    if not path.exists():
+        return ""
+    content = kept(path, 0o600)
+    return "open" if content is None else hashlib.sha256(content).hexdigest()
+
+
 def unit(name: str) -> dict[str, str]:
     """State of the unit as systemd tells it."""
     wanted = "LoadState,ActiveState,UnitFileState,MainPID,ExecMainStartTimestampMonotonic"
@@ -82,7 +90,7 @@ def unread(paths: Iterable[Path], state: dict[str, str]) -> bool:
 
 def look(question: dict[str, Any]) -> dict[str, Any]:
     files = {path: kept(Path(path), 0o644) for path in question["files"]}
-    token = Path(question["token"])
+    token, password = Path(question["token"]), Path(question["password"])
     state = unit(question["unit"])
     return {
         **served(question["python"], question["imports"]),
@@ -93,10 +101,11 @@ def look(question: dict[str, Any]) -> dict[str, Any]:
         "folder": Path(question["files"][0]).parent.is_dir(),
         "files": {path: text and hashlib.sha256(text).hexdigest() for path, text in files.items()},
         "token": bool(kept(token, 0o600)),
+        "password": digest(password),
         "loaded": state.get("LoadState") == "loaded",
         "active": state.get("ActiveState"),
         "enabled": state.get("UnitFileState") == "enabled",
-        "unread": unread([token, *map(Path, files)], state),
+        "unread": unread([token, password, *map(Path, files)], state),
     }
 
 
