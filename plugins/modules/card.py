@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # MIT licence
-"""Documentation of the action plugin of the same name, which does the work on the controller."""
+"""The lines of the card, without tokens; the action plugin of the same name adds those and shows them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ module: card
 short_description: Show where the notebooks are
 version_added: 0.1.0
 description:
-  - Prints the address of each notebook, and what to do next.
+  - Prints a table with the address of each notebook, what they cost, and what to do next.
   - The token goes to the screen and never to a log file or a task's result; when the output is no terminal,
-    only when asked.
+    only when asked. It never reaches another process.
+  - Runs on the controller.
 options:
   notebooks:
     description: One entry for each machine.
@@ -25,31 +26,59 @@ options:
         type: str
         required: true
       about:
-        description: What it is, in a line.
+        description: What it is, in a few words.
         type: str
-        required: true
+        default: ""
       port:
         description: The port on this computer that leads to the notebook.
         type: int
-        required: true
       token:
-        description: The token.
+        description: The token, where it is known.
         type: str
-        required: true
-      token_command:
-        description: The command that prints the token, for where it is not shown.
+        default: ""
+      trouble:
+        description: Why there is no way to the notebook. Empty, there is one.
         type: str
-        required: true
+        default: ""
+      command:
+        description: A line for a shell that opens the way.
+        type: str
+        default: ""
+      instance_type:
+        description: The type of a machine in EC2.
+        type: str
+        default: ""
+      market:
+        description: V(on-demand) or V(spot).
+        type: str
+        default: ""
+      usd_hour:
+        description: USD per hour, where that is known better than O(price_table) has it.
+        type: float
   hints:
-    description: Lines to end with.
-    type: list
-    elements: str
-    default: []
+    description: What to do next, by its short name. Empty ones are left out.
+    type: dict
+    default: {}
+  hint_without_token:
+    description: How to get the token, shown where that is not.
+    type: str
+    default: ""
   show_token:
     description: When the token is shown.
     type: str
     choices: [terminal, always, never]
     default: terminal
+  region:
+    description: The region of the machines in EC2.
+    type: str
+    default: ""
+  price_table:
+    description: The file of prices.
+    type: path
+attributes:
+  check_mode:
+    description: It only shows, in check mode as well.
+    support: full
 author:
   - The gluon-ec2 authors
 """
@@ -59,11 +88,53 @@ EXAMPLES = r"""
   card:
     notebooks:
       - name: reader
-        about: c5.xlarge in us-east-1a, d2l-zh-v1
+        about: c5.xlarge in us-east-1a
         port: 8888
         token: "{{ jupyter_token }}"
-        token_command: ssh -F .state/ssh_config reader sudo cat /etc/jupyter/token
+    hints:
+      stop: ansible-playbook playbooks/stop.yml
+  delegate_to: localhost
   no_log: true
 """
 
 RETURN = r""" # """
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.card import lines
+from ..module_utils.ec2_prices import Prices
+
+NOTEBOOK = {
+    "name": {"type": "str", "required": True},
+    "port": {"type": "int"},
+    "usd_hour": {"type": "float"},
+    **{name: {"type": "str", "default": ""} for name in ("about", "trouble", "command", "instance_type", "market")},
+}
+
+
+def nobody(service: str, region: str) -> Any:
+    """In place of boto3's clients: the card asks nobody."""
+    raise LookupError(service)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "notebooks": {"type": "list", "elements": "dict", "required": True, "options": NOTEBOOK},
+            "hints": {"type": "dict", "default": {}},
+            "region": {"type": "str", "default": ""},
+            "price_table": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    asked = module.params
+    prices = Prices(nobody, asked["region"], Path(asked["price_table"])) if asked["price_table"] else None
+    card = lines(asked["notebooks"], asked["hints"], prices)
+    module.exit_json(changed=False, lines=[vars(line) for line in card])
+
+
+if __name__ == "__main__":
+    main()

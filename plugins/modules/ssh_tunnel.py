@@ -1,51 +1,90 @@
 #!/usr/bin/python
 # MIT licence
-"""Keep an SSH tunnel open in the background."""
+"""Keep SSH tunnels open in the background."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: ssh_tunnel
-short_description: Keep an SSH tunnel open in the background
+short_description: Keep SSH tunnels open in the background
 version_added: 0.1.0
 description:
-  - Opens C(ssh -N -L) from a port of this computer to a port of a machine's own loopback, and leaves it running.
-  - A tunnel that is open and answers is used again. When the wanted port is taken by something else, the next
-    free one is used.
+  - Opens C(ssh -N -L) from a port of this computer to a port of a machine's own loopback, for several machines side by
+    side, and leaves it running. A connection that has died ends its ssh within 45 seconds.
+  - A tunnel that is open, leads to the same machine and lets something through is used again. One that has died is
+    opened again, on the same port where that is free. When a port is taken by something else, the next one
+    that is free is used.
+  - What is at the other end is asked by HTTP, and need not answer in a certain way. That nothing answers is told in
+    RV(troubles), as is a tunnel that did not open; the module itself does not fail for that.
   - Runs on the controller.
 options:
-  name:
-    description: The tunnel's name, a file name in O(directory).
-    type: str
-    required: true
   directory:
-    description: Where the notes about open tunnels are kept.
+    description: Where the notes about tunnels are kept. Two runs that use the same wait for each other.
     type: path
     required: true
   state:
-    description: Whether the tunnel is to be open.
+    description:
+      - V(open) opens those to O(machines), and V(told) only tells of them, and how they are opened by hand.
+      - V(closed) closes those of O(names), and forgets them.
     type: str
-    choices: [open, closed]
+    choices: [open, closed, told]
     default: open
-  config:
-    description: The ssh_config(5) file that says how to reach O(name).
-    type: path
+  machines:
+    description: The machines, each with the way to it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Its name.
+        type: str
+        required: true
+      host:
+        description: Its address. Empty, the name.
+        type: str
+        default: ""
+      user:
+        description: The login. Empty, what ssh's own configuration says.
+        type: str
+        default: ""
+      ssh_port:
+        description: The port of its sshd. 0, what ssh's own configuration says.
+        type: int
+        default: 0
+      key:
+        description: The file of the SSH key. Empty, what ssh's own configuration says.
+        type: str
+        default: ""
+      arguments:
+        description: More arguments of ssh, as a shell would read them.
+        type: str
+        default: ""
+      remote_port:
+        description: The port on the machine that the tunnel leads to.
+        type: int
+        default: 8888
+  names:
+    description: Those to close. When it is left out, all in O(directory).
+    type: list
+    elements: str
+  alive:
+    description:
+      - The names of all machines that there are. When tunnels are opened, those to any others are closed and forgotten.
+        When it is left out, they stay.
+    type: list
+    elements: str
   port:
     description: The port on this computer, or the first one to try.
     type: int
     default: 8888
-  remote_port:
-    description: The port on the machine.
-    type: int
-    default: 8888
   timeout:
-    description: How long the tunnel may take to open, in seconds.
+    description: How long a tunnel may take to open, in seconds.
     type: int
     default: 30
 attributes:
   check_mode:
-    description: In check mode nothing is opened or closed.
+    description: In check mode nothing is opened or closed, and nothing asked.
     support: full
 author:
   - The gluon-ec2 authors
@@ -54,140 +93,137 @@ author:
 EXAMPLES = r"""
 - name: Have port 8888 lead to the notebook on reader
   ssh_tunnel:
-    name: reader
+    machines:
+      - name: reader
+        host: 192.0.2.10
+        user: ubuntu
     directory: .state
-    config: .state/ssh_config
+  delegate_to: localhost
+
+- name: Close all tunnels
+  ssh_tunnel:
+    directory: .state
+    state: closed
   delegate_to: localhost
 """
 
 RETURN = r"""
-port:
-  description: The port on this computer.
-  type: int
-  returned: when the tunnel is open
-pid:
-  description: The process id of ssh.
-  type: int
-  returned: when the tunnel is open
+tunnels:
+  description: Name -> what is known of its tunnel.
+  type: dict
+  returned: when O(state) is not closed
+  contains:
+    port:
+      description: The port on this computer. None when the tunnel did not open.
+      type: int
+    opened:
+      description: Whether it was opened now; for V(open).
+      type: bool
+    pid:
+      description: The process id of ssh; for V(open).
+      type: int
+    open:
+      description: Whether it is open; for V(told).
+      type: bool
+    command:
+      description: The line for a shell that opens one, beside the one that may be open; for V(told).
+      type: str
+    command_port:
+      description: The port on this computer in that line; for V(told).
+      type: int
+troubles:
+  description: Name -> what is wrong with its tunnel, of those with which something is.
+  type: dict
+  returned: when O(state) is open
+taken:
+  description: The ports that were passed over, because something else has them.
+  type: list
+  elements: int
+  returned: when O(state) is not closed
+closed:
+  description: The names of those that were closed.
+  type: list
+  elements: str
+  returned: when O(state) is not told
 """
 
-import json
-import os
-import signal
-import socket
-import subprocess
-import time
+import contextlib
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.tunnels import Tunnels, alone, command, pid_of, processes
 
-def command_of(pid: int) -> str:
-    """The command line of a process; empty when there is no such process."""
-    shown = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return shown.stdout.strip()
-
-
-def listens(port: int) -> bool:
-    """Whether something on this computer's loopback takes connections on the port."""
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port(first: int) -> int | None:
-    """The first port from `first` on that can be listened on; none among a hundred gives None."""
-    for port in range(first, min(first + 100, 65536)):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    return None
+MACHINE = {
+    "name": {"type": "str", "required": True},
+    "host": {"type": "str", "default": ""},
+    "user": {"type": "str", "default": ""},
+    "ssh_port": {"type": "int", "default": 0},
+    "key": {"type": "str", "default": "", "no_log": False},
+    "arguments": {"type": "str", "default": ""},
+    "remote_port": {"type": "int", "default": 8888},
+}
 
 
-class Tunnel:
-    """One tunnel, remembered in a note beside the others: {pid, port, command}."""
+def close(tunnels: Tunnels, names: list[str], check: bool) -> list[str]:
+    """Close and forget these tunnels; the names of those that were open."""
+    were_open = [name for name in names if name in tunnels.pids]
+    if not check:
+        tunnels.close(names)
+    return were_open
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self.module, self.params = module, module.params
-        self.note = Path(self.params["directory"]) / f"tunnel-{self.params['name']}.json"
-        self.log = self.note.with_suffix(".log")
 
-    def open_one(self) -> dict | None:
-        """The tunnel that is open, if one is."""
-        try:
-            noted = json.loads(self.note.read_text())
-        except (OSError, ValueError):
-            return None
-        # A process id is used again in time: the command tells whether it is still ours.
-        return noted if command_of(noted["pid"]) == noted["command"] else None
-
-    def close(self) -> bool:
-        noted = self.open_one()
-        if noted and not self.module.check_mode:
-            os.kill(noted["pid"], signal.SIGTERM)
-        if not self.module.check_mode:
-            self.note.unlink(missing_ok=True)
-            self.log.unlink(missing_ok=True)
-        return noted is not None
-
-    def open(self) -> dict:
-        port = free_port(self.params["port"])
-        if port is None:
-            self.module.fail_json(
-                msg=f"No port from {self.params['port']} on is free here. Choose another with notebook_port."
-            )
-        forward = ["-L", f"127.0.0.1:{port}:127.0.0.1:{self.params['remote_port']}", self.params["name"]]
-        options = ["-o", "ExitOnForwardFailure=yes", "-o", "BatchMode=yes"]
-        self.note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self.log.open("w") as log:
-            ssh = subprocess.Popen(
-                ["ssh", "-F", self.params["config"], "-N", *options, *forward],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + self.params["timeout"]
-        while not listens(port):
-            if ssh.poll() is not None or time.monotonic() > deadline:
-                ssh.kill()
-                said = self.log.read_text().strip() or f"nothing within {self.params['timeout']} s"
-                self.module.fail_json(msg=f"The tunnel to {self.params['name']} did not open. ssh said: {said}")
-            time.sleep(0.05)
-        noted = {"pid": ssh.pid, "port": port, "command": command_of(ssh.pid)}
-        self.note.write_text(json.dumps(noted))
-        return noted
+def opened(tunnels: Tunnels, asked: dict[str, Any], check: bool) -> dict[str, Any]:
+    ways = asked["machines"]
+    there = [*(asked["alive"] or []), *(way["name"] for way in ways)]
+    strays = [] if asked["alive"] is None else [name for name in tunnels.notes if name not in there]
+    closed = close(tunnels, strays, check)
+    for name in strays:
+        tunnels.ports.held.pop(name, None)
+    if check:
+        told = {way["name"]: tunnels.told(way) for way in ways}
+        found = {name: {"port": one["port"], "opened": not one["open"], "trouble": ""} for name, one in told.items()}
+    else:
+        found = tunnels.open_all(ways)
+        running = processes()
+        for way in ways:
+            one = found[way["name"]]
+            one["pid"] = one["port"] and pid_of(command(way, one["port"], background=True), running)
+    troubles = {name: one.pop("trouble") for name, one in found.items()}
+    return {
+        "changed": bool(closed) or any(one["opened"] for one in found.values()),
+        "tunnels": found,
+        "troubles": {name: trouble for name, trouble in troubles.items() if trouble},
+        "taken": tunnels.ports.taken,
+        "closed": closed,
+    }
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "required": True},
             "directory": {"type": "path", "required": True},
-            "state": {"type": "str", "choices": ["open", "closed"], "default": "open"},
-            "config": {"type": "path"},
+            "state": {"type": "str", "choices": ["open", "closed", "told"], "default": "open"},
+            "machines": {"type": "list", "elements": "dict", "default": [], "options": MACHINE},
+            "names": {"type": "list", "elements": "str"},
+            "alive": {"type": "list", "elements": "str"},
             "port": {"type": "int", "default": 8888},
-            "remote_port": {"type": "int", "default": 8888},
             "timeout": {"type": "int", "default": 30},
         },
-        required_if=[("state", "open", ["config"])],
         supports_check_mode=True,
     )
-    tunnel = Tunnel(module)
-    if module.params["state"] == "closed":
-        module.exit_json(changed=tunnel.close())
-    noted = tunnel.open_one()
-    if noted and listens(noted["port"]):
-        module.exit_json(changed=False, port=noted["port"], pid=noted["pid"])
-    if module.check_mode:
-        module.exit_json(changed=True, port=module.params["port"])
-    tunnel.close()
-    noted = tunnel.open()
-    module.exit_json(changed=True, port=noted["port"], pid=noted["pid"])
+    asked, directory, check = module.params, Path(module.params["directory"]), module.check_mode
+    quiet = check or asked["state"] == "told" or (asked["state"] == "closed" and not directory.is_dir())
+    with contextlib.nullcontext() if quiet else alone(directory):
+        tunnels = Tunnels(directory, asked["port"], asked["timeout"])
+        if asked["state"] == "told":
+            told = {way["name"]: tunnels.told(way) for way in asked["machines"]}
+            module.exit_json(changed=False, tunnels=told, taken=tunnels.ports.taken)
+        if asked["state"] == "open":
+            module.exit_json(**opened(tunnels, asked, check))
+        closed = close(tunnels, list(tunnels.notes) if asked["names"] is None else asked["names"], check)
+        module.exit_json(changed=bool(closed), closed=closed)
 
 
 if __name__ == "__main__":
