@@ -39,7 +39,8 @@ BACKGROUND = ("BatchMode=yes", "ControlPath=none", "LogLevel=ERROR")
 
 def command(way: dict[str, Any], port: int, background: bool = False) -> list[str]:
     """The ssh that leads from a port of this computer to the machine's own loopback."""
-    options = (*OPTIONS, *BACKGROUND) if background else OPTIONS
+    ours = (*OPTIONS, *BACKGROUND) if background else OPTIONS
+    options = [option for option in ours if option.partition("=")[0] not in way["arguments"]]
     return [
         "ssh",
         *(["-f"] if background else []),
@@ -115,7 +116,7 @@ def start(argv: list[str], seconds: int) -> str:
         except subprocess.TimeoutExpired:
             return f"nothing within {seconds} s"
         said.seek(0)
-        return "" if done.returncode == 0 else said.read().strip() or f"nothing, and ended with {done.returncode}"
+        return "" if done.returncode == 0 else said.read().strip().removeprefix("ssh: ") or f"nothing, and ended with {done.returncode}"
 
 
 def end(ports: dict[int, int]) -> None:

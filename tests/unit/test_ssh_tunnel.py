@@ -30,7 +30,7 @@ from plugins.modules import ssh_tunnel
 
 ROOT = Path(__file__).resolve().parents[2]
 SSH = f"""#!{sys.executable}
-import os, pathlib, socket, sys, threading, time
+import os, pathlib, signal, socket, sys, threading, time
 target = sys.argv[-1]
 here = pathlib.Path(__file__).parent
 with (here / "calls").open("a") as calls:
@@ -53,6 +53,8 @@ except OSError as error:
 if "-f" in sys.argv and os.fork():
     os._exit(0)
 os.setsid()
+# Whatever becomes of the test.
+signal.alarm(180)
 def pump(one, other):
     while data := one.recv(4096):
         other.sendall(data)
