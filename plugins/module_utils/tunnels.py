@@ -116,7 +116,8 @@ def start(argv: list[str], seconds: int) -> str:
         except subprocess.TimeoutExpired:
             return f"nothing within {seconds} s"
         said.seek(0)
-        return "" if done.returncode == 0 else said.read().strip().removeprefix("ssh: ") or f"nothing, and ended with {done.returncode}"
+        words = said.read().strip().removeprefix("ssh: ")
+        return "" if done.returncode == 0 else words or f"nothing, and ended with {done.returncode}"
 
 
 def end(ports: dict[int, int]) -> None:
