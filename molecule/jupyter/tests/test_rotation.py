@@ -29,7 +29,7 @@ token = pathlib.Path('{TOKEN}').read_text()
 cookies = '; '.join(cookie.split(';')[0] for cookie in status({{}}, f'/tree?token={{token}}')[1])
 asked = {{'token': {{'Authorization': f'token {{token}}'}}, 'cookie': {{'Cookie': cookies}}}}
 seen = {{name: [0, 0] for name in asked}}
-end = time.time() + 90
+end = time.time() + 300
 while time.time() < end and not all(refused for _, refused in seen.values()):
     for name, headers in asked.items():
         answer, _ = status(headers)
