@@ -20,7 +20,7 @@ HEADERS = {"Authorization": f"token {TOKEN}"}
 
 
 def api(method, path, body=None):
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)
     connection.request(method, f"/api/{path}", body and json.dumps(body), HEADERS)
     return json.loads(connection.getresponse().read())
 
@@ -29,7 +29,7 @@ async def begin():
     session = {"path": NAME, "name": NAME, "type": "notebook", "kernel": {"name": "python3"}}
     kernel = api("POST", "sessions", session)["kernel"]["id"]
     address = f"ws://127.0.0.1:{PORT}/api/kernels/{kernel}/channels"
-    socket = await websocket_connect(HTTPRequest(address, headers=HEADERS))
+    socket = await websocket_connect(HTTPRequest(address, headers=HEADERS, connect_timeout=120, request_timeout=120))
     code = "import os, time; print(os.getpid(), flush=True); time.sleep(300)"
     header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "session": "test", "username": ""}
     content = {"code": code, "silent": False}
@@ -37,7 +37,7 @@ async def begin():
     await socket.write_message(json.dumps(message))
     pid = None
     while pid is None:
-        reply = json.loads(await asyncio.wait_for(socket.read_message(), 60))
+        reply = json.loads(await asyncio.wait_for(socket.read_message(), 120))
         pid = int(reply["content"]["text"]) if reply["header"]["msg_type"] == "stream" else None
     deadline = time.monotonic() + 30
     while api("GET", f"kernels/{kernel}")["execution_state"] != "busy":

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PATIENCE_S = 15
+PATIENCE_S = 60
 
 
 class Refused(Exception):
