@@ -3,6 +3,7 @@
 class    one run for 1 and for 30 machines: requests to the API, and round trips (requests that waited for another)
 waiting  a play whose work is waiting, on 1 and on 20 of these machines
 bake     from RunInstances until the notebook listens: everything installed on a new machine, and launched from an image
+roster   class.yml from a baked image for 1, 3 and 10 students: seconds, again with nothing to do, and memory
 
 The machines are called bench-..., and deleted at the end. The machine of `make local` is left alone.
 """
@@ -22,10 +23,13 @@ import yaml
 
 from bench.__main__ import INVENTORY, ROOT
 from local_ec2.control import Control
+from local_ec2.folder import Folder
 
 STATE = INVENTORY / ".state/gluon-ec2"
 MANY, WAITING = 30, 20
 IMAGE = "bench-image"
+STUDENTS = (1, 3, 10)
+DATA = Path(os.environ.get("LOCAL_EC2_DATA", ROOT / ".local_ec2"))
 # A machine that is coming up is asked about again and again, for as long as this computer takes to boot it.
 POLLS = ("DescribeInstances", "GetConsoleOutput")
 
@@ -116,12 +120,42 @@ def of_bake() -> None:
     print(f"the whole command: site.yml {whole:.1f} s, start.yml from an image {again:.1f} s; baking {baking:.1f} s")
 
 
+def memory() -> tuple[float, float]:
+    """MB of the machines of this local EC2, all together, and of what this computer has left."""
+    shown = ["podman", "stats", "--no-stream", "--format", "json"]
+    every = json.loads(subprocess.run(shown, capture_output=True, text=True, check=True).stdout or "[]")
+    used = [one["mem_usage"].split()[0] for one in every if one["name"].startswith(f"{Folder(DATA).owner}-i-")]
+    # 97.5MB, and 0B of one that is stopped.
+    units = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "B": 1.0}
+    megabytes = sum(float(text.rstrip("kMGB")) * units[text.lstrip("0123456789.")] for text in used) / 1e6
+    left = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable"))
+    return megabytes, int(left.split()[1]) / 1000
+
+
+def of_roster() -> None:
+    playbook("site.yml", machines=[{"name": "bench-cold"}], hosts="bench-cold")
+    baking = playbook("playbooks/bake.yml", machine="bench-cold", image=IMAGE)
+    playbook("playbooks/terminate.yml", only="bench-cold", confirm="yes")
+    figures = []
+    for count in STUDENTS:
+        roster = [{"name": f"bench {number:02}"} for number in range(count)]
+        _, before = memory()
+        first, again = (playbook("playbooks/class.yml", roster=roster, ami=IMAGE) for _ in range(2))
+        theirs, after = memory()
+        figures.append((count, first, again, theirs, before - after))
+        playbook("playbooks/terminate.yml", roster=roster, confirm="yes", keep="images")
+    print(f"\nbaking {baking:.0f} s, once; class.yml from the image, until the hand-outs are written:")
+    print(f"{'students':>10} {'seconds':>8} {'again':>8} {'MB of the machines':>20} {'MB less here':>14}")
+    for count, first, again, theirs, less in figures:
+        print(f"{count:>10} {first:>8.0f} {again:>8.0f} {theirs:>20.0f} {less:>14.0f}")
+
+
 def clean() -> None:
     names = [*machines(MANY), *machines(1, 90), {"name": "bench-cold"}, {"name": "bench-warm"}]
     playbook("playbooks/terminate.yml", machines=names, confirm="yes", purge="images", allowed=2)
 
 
-PARTS = {"class": of_class, "waiting": of_waiting, "bake": of_bake}
+PARTS = {"class": of_class, "waiting": of_waiting, "bake": of_bake, "roster": of_roster}
 
 
 def main() -> int:

@@ -93,6 +93,16 @@ def row(told: dict[str, Any]) -> list[str]:
     ]
 
 
+def together(machines: list[dict[str, Any]]) -> list[str]:
+    """What they cost all together, where there are several."""
+    if len(machines) < 2:
+        return []
+    awake = [one for one in machines if one["state"] in RUNS]
+    hour, so_far = (added(*[one[key] for one in awake]) for key in ("usd_hour", "usd_so_far"))
+    rate = "at a price that is unknown" if hour is None else f"for {hour:.4g} USD per hour"
+    return [f"  {len(awake)} of {len(machines)} machines run {rate}; so far {money(so_far)} USD."]
+
+
 def asleep_lines(machines: list[dict[str, Any]]) -> list[str]:
     """What those cost that do not run."""
     asleep = [one for one in machines if one["state"] not in RUNS]
@@ -129,6 +139,7 @@ def lines(project: str, region: str, machines: list[dict[str, Any]], kept: list[
         prices = f" Prices: {', '.join(sources)}." if sources else ""
         body += [
             "",
+            *together(machines),
             f"  The cost is that of this start, machine, disks and public address, without traffic and tax.{prices}",
         ]
     else:

@@ -73,6 +73,11 @@ forgotten:
   type: list
   elements: str
   returned: always
+silent:
+  description: The ids that showed no keys in time. Those of the others are known all the same.
+  type: list
+  elements: str
+  returned: on failure
 """
 
 import fcntl
@@ -111,8 +116,8 @@ def console_of(ec2: Any, instance: str) -> str:
         return ec2.get_console_output(InstanceId=instance).get("Output", "")
 
 
-def learn(module: AnsibleAWSModule, instances: list[str]) -> list[str]:
-    """The known_hosts lines of the instances. Ends the module when one shows no keys in time."""
+def learn(module: AnsibleAWSModule, instances: list[str]) -> tuple[list[str], list[str]]:
+    """The known_hosts lines of the instances, and those that showed no keys in time."""
     ec2 = module.client("ec2", aws_config={"max_pool_connections": 32})
     deadline = time.monotonic() + module.params["timeout"]
     lines: list[str] = []
@@ -128,16 +133,10 @@ def learn(module: AnsibleAWSModule, instances: list[str]) -> list[str]:
         lines += [f"{instance} {key}" for instance, found in shown.items() for key in found]
         waiting = [instance for instance in waiting if instance not in shown]
         if waiting and time.monotonic() > deadline:
-            module.fail_json(
-                msg=f"{', '.join(waiting)} showed no SSH host keys on the console within "
-                f"{module.params['timeout']} s. "
-                "Without them the first connection could be to anyone. Look at the console (aws ec2 "
-                "get-console-output --latest --instance-id ID): does the machine boot, and does its image run "
-                "cloud-init? Then run this again."
-            )
+            break
         if waiting:
             time.sleep(2)
-    return lines
+    return lines, waiting
 
 
 def main() -> None:
@@ -160,7 +159,7 @@ def main() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lines = path.read_text().splitlines() if path.exists() else []
         known = {line.split(" ", 1)[0] for line in lines if line.strip()}
-        learned, forgotten = [], []
+        learned, forgotten, silent = [], [], []
         if module.params["state"] == "absent":
             forgotten = sorted(known.intersection(wanted))
         else:
@@ -168,13 +167,26 @@ def main() -> None:
             if alive:
                 forgotten = sorted(name for name in known.difference(alive, wanted) if INSTANCE.fullmatch(name))
             if not module.check_mode:
-                lines += learn(module, learned)
+                found, silent = learn(module, learned)
+                lines += found
+                learned = [instance for instance in learned if instance not in silent]
         lines = [line for line in lines if line.split(" ", 1)[0] not in forgotten]
         if (learned or forgotten) and not module.check_mode:
             draft = path.with_suffix(".new")
             draft.write_text("".join(line + "\n" for line in lines))
             draft.chmod(0o600)
             draft.replace(path)
+    if silent:
+        module.fail_json(
+            msg=f"{', '.join(silent)} showed no SSH host keys on the console within {module.params['timeout']} s. "
+            "Without them the first connection could be to anyone. Look at the console (aws ec2 "
+            "get-console-output --latest --instance-id ID): does the machine boot, and does its image run "
+            "cloud-init? Then run this again.",
+            changed=bool(learned or forgotten),
+            learned=learned,
+            forgotten=forgotten,
+            silent=silent,
+        )
     module.exit_json(changed=bool(learned or forgotten), learned=learned, forgotten=forgotten)
 
 

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from local_ec2.control import Control
+
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = Path(os.environ.get("LOCAL_EC2_INVENTORY", ROOT / "inventories/local"))
 STATE = INVENTORY / ".state/gluon-ec2"
+# The image of the machine that is baked, and what was written on it before.
+IMAGE, CANARY = "second-life", "canary-7c0f1b"
 ENDPOINT = os.environ.get("LOCAL_EC2_ENDPOINT", "http://127.0.0.1:5950")
 
 
@@ -60,3 +64,38 @@ def address(first: Run) -> str:
     found = re.search(r"http://127\.0\.0\.1:\d+/tree\?token=\S+", first.output)
     assert found, first.output
     return found[0]
+
+
+@dataclass
+class Before:
+    """The machine's secrets of its first life."""
+
+    token: str
+    host_keys: str
+    authorized: str
+
+
+@dataclass
+class Baked:
+    before: Before
+    run: Run
+    actions: set[str]
+    ami: str
+
+
+@pytest.fixture(scope="session")
+def baked(first: Run) -> Baked:
+    """An image of the machine, which is switched off since. For tests after those that want its first life."""
+    on_machine(f"echo 'echo {CANARY}' >> .bash_history; echo {CANARY} > gluon-tutorials-zh/note.md")
+    before = Before(
+        on_machine("sudo cat /etc/jupyter/token").strip(),
+        on_machine("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1],
+        on_machine("cat .ssh/authorized_keys").split()[1],
+    )
+    control = Control(ENDPOINT)
+    control.forget_requests()
+    run = playbook("playbooks/bake.yml", "-e", f"image={IMAGE}")
+    actions = control.actions()
+    ami = re.search(r"ami-[0-9a-f]+", run.output.partition("image        ")[2])
+    assert ami, run.output
+    return Baked(before, run, actions, ami[0])

@@ -9,56 +9,18 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import ENDPOINT, ROOT, STATE, Run, on_machine, playbook
+from conftest import CANARY, IMAGE, ROOT, STATE, Baked, playbook
 
-from local_ec2.control import Control
 from local_ec2.folder import Folder
 
-NAME = "second-life"
-CANARY = "canary-7c0f1b"
 DATA = Path(os.environ.get("LOCAL_EC2_DATA", ROOT / ".local_ec2"))
-
-
-@dataclass
-class Before:
-    """The machine's secrets of its first life."""
-
-    token: str
-    host_keys: str
-    authorized: str
-
-
-@dataclass
-class Baked:
-    before: Before
-    run: Run
-    actions: set[str]
-    ami: str
 
 
 def podman(*arguments: str) -> str:
     return subprocess.run(["podman", *arguments], capture_output=True, text=True, check=True).stdout.strip()
-
-
-@pytest.fixture(scope="module")
-def baked(first: Run) -> Baked:
-    on_machine(f"echo 'echo {CANARY}' >> .bash_history; echo {CANARY} > gluon-tutorials-zh/note.md")
-    before = Before(
-        on_machine("sudo cat /etc/jupyter/token").strip(),
-        on_machine("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1],
-        on_machine("cat .ssh/authorized_keys").split()[1],
-    )
-    control = Control(ENDPOINT)
-    control.forget_requests()
-    run = playbook("playbooks/bake.yml", "-e", f"image={NAME}")
-    actions = control.actions()
-    ami = re.search(r"ami-[0-9a-f]+", run.output.partition("image        ")[2])
-    assert ami, run.output
-    return Baked(before, run, actions, ami[0])
 
 
 @pytest.fixture
@@ -95,7 +57,7 @@ def test_the_history_is_gone_and_the_notebooks_are_there(root: Path) -> None:
 
 def test_a_name_is_given_once(baked: Baked) -> None:
     with pytest.raises(AssertionError, match="an image is never replaced"):
-        playbook("playbooks/bake.yml", "-e", f"image={NAME}")
+        playbook("playbooks/bake.yml", "-e", f"image={IMAGE}")
 
 
 def test_baking_calls_what_its_policy_grants(baked: Baked) -> None:
@@ -110,7 +72,7 @@ def test_baking_calls_what_its_policy_grants(baked: Baked) -> None:
 def test_it_lives_again_with_a_token_and_keys_of_its_own(baked: Baked) -> None:
     playbook("playbooks/terminate.yml", "-e", "confirm=yes", "-e", "keep=images")
     started = time.monotonic()
-    shown = playbook("playbooks/start.yml", "-e", f"ami={NAME}", "-e", "show_token=always").output
+    shown = playbook("playbooks/start.yml", "-e", f"ami={IMAGE}", "-e", "show_token=always").output
     print(f"from the image to the card: {time.monotonic() - started:.1f} s")
     address = re.search(r"(http://127\.0\.0\.1:\d+)/tree\?token=(\S+)", shown)
     assert address, shown
