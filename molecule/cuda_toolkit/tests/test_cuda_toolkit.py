@@ -17,7 +17,7 @@ int main() {
 @pytest.fixture(scope="module")
 def program(host):
     """A program with a kernel for a T4, compiled as a reader would, from a login shell."""
-    host.run("cat > /tmp/add.cu <<'END'\n%s\nEND", PROGRAM)
+    host.check_output("printf %%s %s > /tmp/add.cu", PROGRAM)
     host.check_output("bash -lc 'nvcc -arch=sm_75 -o /tmp/add /tmp/add.cu'")
     return "/tmp/add"
 
