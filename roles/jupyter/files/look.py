@@ -23,15 +23,15 @@ def output(*command: str) -> str:
         return ""
 
 
-def served(python: str, imports: list[str]) -> dict[str, str]:
-    """Version of the environment's notebook, and why it cannot be imported."""
-    code = f"import {', '.join(imports)}; print(notebook.__version__)"
+def served(python: str, imports: list[str], module: str) -> dict[str, str]:
+    """Version of the environment's interface, and why it cannot be imported."""
+    code = f"import {', '.join(imports)}; print({module}.__version__)"
     try:
         done = subprocess.run([python, "-c", code], capture_output=True, text=True)
     except OSError as error:
-        return {"notebook": "", "error": f"{python}: {error.strerror}"}
+        return {"version": "", "error": f"{python}: {error.strerror}"}
     reason = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-    return {"notebook": done.stdout.strip(), "error": "" if done.returncode == 0 else reason[0]}
+    return {"version": done.stdout.strip(), "error": "" if done.returncode == 0 else reason[0]}
 
 
 def user(name: str) -> dict[str, Any] | None:
@@ -51,6 +51,11 @@ def kept(path: Path, mode: int) -> bytes | None:
         return None
     as_it_should_be = stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) == mode and found.st_uid == 0
     return path.read_bytes() if as_it_should_be else None
+
+
+def ours(path: Path, mark: str) -> bool:
+    """Whether the role wrote this file."""
+    return mark.encode() in (kept(path, 0o644) or b"")
 
 
 def digest(path: Path) -> str:
@@ -93,13 +98,14 @@ def look(question: dict[str, Any]) -> dict[str, Any]:
     token, password = Path(question["token"]), Path(question["password"])
     state = unit(question["unit"])
     return {
-        **served(question["python"], question["imports"]),
+        **served(question["python"], question["imports"], question["module"]),
         "python": Path(question["python"]).exists(),
         "user": user(question["user"]),
         "directory": not question["directory"] or Path(question["directory"]).is_dir(),
         "culprit": culprit(question["port"], state),
         "folder": Path(question["files"][0]).parent.is_dir(),
         "files": {path: text and hashlib.sha256(text).hexdigest() for path, text in files.items()},
+        "leftovers": [path for path in question["others"] if ours(Path(path), question["mark"])],
         "token": bool(kept(token, 0o600)),
         "password": digest(password),
         "loaded": state.get("LoadState") == "loaded",
