@@ -23,8 +23,9 @@ class Line:
     notebook: str = ""
 
 
-def address(port: int) -> str:
-    return f"http://127.0.0.1:{port}/tree"
+def address(notebook: dict[str, Any]) -> str:
+    """Of its page, which is the classic notebook's list of files unless another is named."""
+    return f"http://127.0.0.1:{notebook['port']}/{notebook.get('page') or 'tree'}"
 
 
 def price_of(notebook: dict[str, Any], prices: Prices | None) -> Price | None:
@@ -66,7 +67,7 @@ def lines(notebooks: list[dict[str, Any]], hints: dict[str, str], prices: Prices
     costs = [price_of(one, prices) for one in notebooks]
     rows = []
     for one, price in zip(notebooks, costs, strict=True):
-        where = f"not ready: {' '.join(one['trouble'].split())}" if one["trouble"] else address(one["port"])
+        where = f"not ready: {' '.join(one['trouble'].split())}" if one["trouble"] else address(one)
         rows.append([one["name"], one["about"], cell(one, price), where])
     # What is empty for all of them, or told below for the only one, is no column.
     kept = [column for column in range(4) if any(row[column] for row in rows) and not (column == 2 and len(rows) == 1)]

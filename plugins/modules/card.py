@@ -36,6 +36,10 @@ options:
         description: The token, where it is known.
         type: str
         default: ""
+      page:
+        description: The page that the address leads to, V(tree) if it is empty. JupyterLab's is V(lab).
+        type: str
+        default: ""
       trouble:
         description: Why there is no way to the notebook. Empty, there is one.
         type: str
@@ -107,11 +111,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.card import lines
 from ..module_utils.ec2_prices import Prices
 
+TEXTS = ("about", "page", "trouble", "command", "instance_type", "market")
 NOTEBOOK = {
     "name": {"type": "str", "required": True},
     "port": {"type": "int"},
     "usd_hour": {"type": "float"},
-    **{name: {"type": "str", "default": ""} for name in ("about", "trouble", "command", "instance_type", "market")},
+    **{name: {"type": "str", "default": ""} for name in TEXTS},
 }
 
 

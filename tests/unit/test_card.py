@@ -103,6 +103,13 @@ class TestLines:
         assert row.text.endswith("not ready: Connection refused.")
         assert (row.color, row.notebook) == ("red", "")
 
+    def test_jupyterlab_is_opened_at_its_own_page(self, prices: Prices) -> None:
+        card = lines([notebook("a", page="lab"), notebook("b", port=8889)], HINTS, prices)
+        assert [line.text.rpartition(" ")[2] for line in card if line.notebook] == [
+            "http://127.0.0.1:8888/lab",
+            "http://127.0.0.1:8889/tree",
+        ]
+
     def test_commands_are_copied_whole(self, prices: Prices) -> None:
         typed = "ssh -N -L 127.0.0.1:8888:127.0.0.1:8888 -i '/my keys/id' admin@192.0.2.1"
         assert f"  a  {typed}" in texts([notebook("a", command=typed)], prices)
