@@ -1,4 +1,4 @@
-"""An ops team's project: an empty folder, Ansible as it is without any configuration, and the collection out of its tarball."""
+"""An ops team's project: an empty folder, Ansible without any configuration, and the collection out of its tarball."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Project:
         amazon = self.collections / "amazon"
         if not amazon.exists():
             amazon.symlink_to(next(Path(sys.prefix).glob("lib/python3*/site-packages/ansible_collections/amazon")))
-        self.succeeds("ansible-galaxy", "collection", "install", "--offline", "--upgrade", str(tarball))
+        self.succeeds("ansible-galaxy", "collection", "install", "--offline", "--force", str(tarball))
         shutil.copytree(EXAMPLES, self.folder, dirs_exist_ok=True)
 
     def machine(self, name: str) -> None:

@@ -53,10 +53,8 @@ def test_check_mode_leaves_the_machine_as_it_is(left: str) -> None:
 
 def test_every_example_does_its_work(project: Project, first: Run) -> None:
     assert first.rc == 0, first.output
-    assert (
-        project.on_machine("/opt/miniconda3/envs/gluon/bin/python -c 'import mxnet; print(mxnet.__version__)'")
-        == "1.9.1"
-    )
+    version = "import mxnet; print(mxnet.__version__)"
+    assert project.on_machine(f"/opt/miniconda3/envs/gluon/bin/python -c '{version}'") == "1.9.1"
     assert project.on_machine("systemctl is-active jupyter.service gluon-idle.timer") == "active\nactive"
 
 

@@ -14,6 +14,7 @@ from project import ROOT
 
 VERSION = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
+NEEDED = ("tools/release", "tools/say", "galaxy.yml", "CHANGELOG.md", "README.md", "LICENSE", "meta/runtime.yml")
 ENTRIES = re.findall(r"^## \[(.+)\] - (.+)$", CHANGELOG, re.M)
 
 
@@ -49,25 +50,13 @@ class TestRelease:
     @pytest.fixture
     def repository(self, tmp_path: Path) -> Path:
         folder = tmp_path / "repository"
-        for name in (
-            "tools/release",
-            "tools/say",
-            "galaxy.yml",
-            "CHANGELOG.md",
-            "README.md",
-            "LICENSE",
-            "meta/runtime.yml",
-        ):
+        for name in NEEDED:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
         (folder / ".gitignore").write_text("/.venv\n/dist/\n")
         (folder / ".venv").symlink_to(ROOT / ".venv")
-        for command in (
-            ("init", "-q", "-b", "main"),
-            ("config", "user.name", "x"),
-            ("config", "user.email", "x@example.org"),
-        ):
-            subprocess.run(["git", *command], cwd=folder, check=True)
+        for command in ("init -q -b main", "config user.name x", "config user.email x@example.org"):
+            subprocess.run(["git", *command.split()], cwd=folder, check=True)
         self.commit(folder, dated=True)
         return folder
 
