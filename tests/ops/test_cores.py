@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,13 @@ from project import ROLES, ROOT, Project
 HERE = Path(__file__).parent
 # The release of each line, as `make requirements` chose it.
 CORES = {re.match(r"ansible-core==(\S+)", line)[1]: line for line in (HERE / "cores.txt").read_text().splitlines()}
+# What is made anew in a moment.
 UNDO = """
-systemctl disable --now jupyter.service
-rm -rf /etc/jupyter /etc/systemd/system/jupyter*.service /opt/miniconda3/envs/gluon
+set -e
+systemctl disable -q --now jupyter.service jupyter-token.service
+rm -rf /etc/jupyter /etc/systemd/system/jupyter*.service
 systemctl daemon-reload
+/opt/miniconda3/envs/gluon/bin/python -m pip uninstall -q -y --root-user-action ignore d2lzh
 """
 
 pytestmark = pytest.mark.slow
@@ -77,13 +80,11 @@ def converged(shared_cloud: None, projects: Callable[..., Project], tarball: Pat
 
 
 @pytest.fixture(scope="module")
-def project(converged: Project, programs: Path) -> Iterator[Project]:
+def project(converged: Project, programs: Path) -> Project:
     """The same, with another Ansible."""
     project = Project(converged.folder, programs)
     assert f"[core {programs.parent.name}]" in project.succeeds("ansible", "--version").output
-    yield project
-    # The next one finds a machine that is complete, whatever became of this.
-    converged.examples("gluon_env", "jupyter")
+    return project
 
 
 def test_playbooks_and_examples_are_understood(project: Project) -> None:
@@ -93,13 +94,14 @@ def test_playbooks_and_examples_are_understood(project: Project) -> None:
     assert said.count("\nplaybook: ") == len(playbooks) + len(examples)
 
 
-def test_the_environment_and_the_server_are_made_anew(project: Project) -> None:
+def test_the_server_and_what_the_environment_lacks_are_made_anew(project: Project) -> None:
     project.on_machine(UNDO)
     run = project.examples("gluon_env", "jupyter")
     assert run.rc == 0, run.output
     assert run.changed > 0
     assert run.complaints == []
     assert project.on_machine("systemctl is-active jupyter.service") == "active"
+    assert project.on_machine("/opt/miniconda3/envs/gluon/bin/python -m pip show -q d2lzh && echo there") == "there"
 
 
 def test_nothing_else_is_to_do(project: Project) -> None:
