@@ -56,3 +56,5 @@ def test_it_finds_nothing(collection: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+    # Inside of a repository that ignores the folder it would find nothing, and be content.
+    assert "All targets skipped" not in done.stdout
