@@ -1,7 +1,9 @@
 # The two ways in: `make local` for a notebook on this machine, `make test` for the tests. `make help` lists the rest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv local local-down local-status test test-slow lint bench requirements clean
+.PHONY: help venv local local-down local-status test test-slow lint bench requirements release clean
+# What the collection is tried on.
+CORES := 2.16 2.17 2.18 2.19 2.20 2.21
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -34,8 +36,14 @@ bench: ## Measure the converged local machine
 
 requirements: ## Choose the newest versions that fit the .in files
 	@tools/venv requirements-bootstrap.txt
-	@for file in requirements local_ec2/requirements tests/requirements; do \
+	@for file in requirements local_ec2/requirements tests/requirements tests/ops/requirements; do \
 	  .venv/bin/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 $$file.in -o $$file.txt; done
+	@for core in $(CORES); do echo "ansible-core~=$$core.0" | .venv/bin/uv pip compile --quiet --generate-hashes --no-header \
+	  --no-annotate --no-deps --python-version 3.12 - | sed ':a; /\\$$/ { N; s/ *\\\n */ /; ba }'; done >tests/ops/cores.txt
+
+release: ## Build the tarball of this version, and tag it
+	@tools/venv requirements.txt
+	@tools/release
 
 clean: local-down ## Remove the virtual environment and caches too
 	@rm -rf .venv .cache .ansible

@@ -34,12 +34,16 @@ PARTS: dict[str, list[str]] = {
     "upstream": pytest("upstream", *FILES),
     "cuda": pytest("cuda", *FILES),
     "whole": pytest("whole"),
+    "ops": pytest("ops", *FILES),
     "molecule": pytest("molecule", *EACH, "--durations=0"),
     "down": pytest("down"),
 }
 SLOW: dict[str, list[str]] = {
     "cuda-slow": pytest("cuda", *FILES, which="slow"),
     "whole-slow": pytest("whole", which="slow"),
+    "sanity": pytest("ops/test_sanity.py", which="slow"),
+    "matrix": pytest("ops/test_cores.py", which="slow"),
+    "upgrade": pytest("ops/test_upgrade.py", which="slow"),
     "molecule-slow": pytest("molecule", which="slow"),
 }
 

@@ -84,7 +84,7 @@ options:
       - name: AWS_SECRET_ACCESS_KEY
       - name: AWS_SECRET_KEY
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""

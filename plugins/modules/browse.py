@@ -38,7 +38,7 @@ attributes:
     description: In check mode nothing is opened.
     support: full
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""

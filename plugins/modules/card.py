@@ -84,7 +84,7 @@ attributes:
     description: It only shows, in check mode as well.
     support: full
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""

@@ -62,7 +62,7 @@ attributes:
     description: In check mode the files come, and are counted instead of written.
     support: full
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""

@@ -87,8 +87,9 @@ options:
     default: 1800
 attributes:
   check_mode:
-    description: Tells whether it would change something; which further packages would come along is not known.
+    description: Tells whether it would change something.
     support: partial
+    details: Which further packages would come along is not known.
   diff_mode:
     description: Shows the packages before and after; in check mode what is missing.
     support: full

@@ -32,7 +32,7 @@ attributes:
     support: full
     description: Changes nothing in either mode.
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""
@@ -45,7 +45,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: What is left to do. RV(plan.complaints) are sentences for what does not fit; then nothing may be done.
+  description: What is left to do. Its C(complaints) are sentences for what does not fit; then nothing may be done.
   type: dict
   returned: always
 look:

@@ -68,7 +68,7 @@ attributes:
     description: In check mode EC2 is only asked what there is.
     support: full
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""

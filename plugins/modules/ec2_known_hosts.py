@@ -50,7 +50,7 @@ attributes:
     description: In check mode EC2 is not asked, and nothing is written.
     support: full
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""

@@ -50,7 +50,7 @@ attributes:
     description: It only reads, in check mode as well.
     support: full
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""

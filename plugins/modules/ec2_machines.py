@@ -19,7 +19,7 @@ description:
     others tried elsewhere; the next run launches only what is still missing.
   - Two runs at once make one machine of a name. The same wish has the same client token; when the wishes differ, the
     younger machine is terminated again by the run that launched it.
-  - A machine that cannot be had does not fail the module as long as the others can; it is in RV(failed).
+  - A machine that cannot be had does not fail the module as long as the others can; it is in RV(failed_machines).
 options:
   machines:
     description: The machines.
@@ -128,7 +128,7 @@ attributes:
     description: Shows the states of the machines before and after.
     support: full
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""
@@ -365,7 +365,10 @@ def main() -> None:
         result = Machines(module).run()
     except (BotoCoreError, ClientError) as error:
         sts = module.client("sts")
-        decode = lambda message: sts.decode_authorization_message(EncodedMessage=message)  # noqa: E731
+
+        def decode(message: str) -> dict:
+            return sts.decode_authorization_message(EncodedMessage=message)
+
         module.fail_json_aws(error, msg=sentence(error, module.region, decode, "to show or name the machines"))
     module.exit_json(**result)
 

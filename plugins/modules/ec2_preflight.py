@@ -168,7 +168,7 @@ attributes:
     description: Nothing is changed either way; in check mode no quota is requested.
     support: full
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""
@@ -384,7 +384,10 @@ def main() -> None:
     except Refused as refused:
         refuse(module, list(refused.args))
     except (BotoCoreError, ClientError) as error:
-        decode = lambda message: clients("sts").decode_authorization_message(EncodedMessage=message)  # noqa: E731
+
+        def decode(message: str) -> dict:
+            return clients("sts").decode_authorization_message(EncodedMessage=message)
+
         module.fail_json_aws(error, msg=sentence(error, module.params["region"], decode, "to say what there is"))
     module.exit_json(changed=False, **result)
 

@@ -42,7 +42,7 @@ attributes:
     description: It changes nothing either way.
     support: full
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""

@@ -46,7 +46,7 @@ attributes:
     description: It only reads, in check mode as well.
     support: full
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""
@@ -116,7 +116,7 @@ machines:
       description: USD per month while it is stopped, for its disks and elastic addresses.
       type: float
 kept:
-  description: What is paid for beside the machines, each as M(ec2_leftovers) tells it.
+  description: What is paid for beside the machines, each as M(d2l.gluon_ec2.ec2_leftovers) tells it.
   type: list
   elements: dict
   returned: always

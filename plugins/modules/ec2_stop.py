@@ -51,7 +51,7 @@ attributes:
     description: In check mode it tells which machines would be stopped or terminated.
     support: full
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""
@@ -91,7 +91,7 @@ others:
   elements: str
   returned: always
 machines:
-  description: The project's machines that are alive afterwards, each as M(ec2_machines) returns it.
+  description: The project's machines that are alive afterwards, each as M(d2l.gluon_ec2.ec2_machines) returns it.
   type: list
   elements: dict
   returned: always

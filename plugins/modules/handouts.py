@@ -38,7 +38,7 @@ attributes:
     description: Says what would be made, written and removed. A key that is not there yet has no public half.
     support: full
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""

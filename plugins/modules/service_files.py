@@ -52,7 +52,7 @@ attributes:
     description: Shows the files before and after.
     support: full
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""

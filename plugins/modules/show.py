@@ -21,7 +21,7 @@ options:
     description: A color as Ansible's configuration names it. Empty, none.
     type: str
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""

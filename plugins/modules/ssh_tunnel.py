@@ -87,7 +87,7 @@ attributes:
     description: In check mode nothing is opened or closed, and nothing asked.
     support: full
 author:
-  - The gluon-ec2 authors
+  - The gluon-ec2 authors (@d2l-ai)
 """
 
 EXAMPLES = r"""

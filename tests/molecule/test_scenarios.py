@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,16 +21,7 @@ def run(*command: str) -> None:
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
 
 
-@pytest.fixture(scope="session")
-def local_ec2() -> None:
-    """The one of tools/test, which whoever asks second finds up."""
-    port = os.environ["LOCAL_EC2_ENDPOINT"].rpartition(":")[2]
-    stand_ins = f"{os.environ['LOCAL_EC2_INVENTORY']}/upstream.yml"
-    where = ("--data", os.environ["LOCAL_EC2_DATA"], "--port", port, "--inventory-vars", stand_ins)
-    run(sys.executable, "-m", "local_ec2", "up", "--install", *where)
-
-
-@pytest.mark.usefixtures("local_ec2")
+@pytest.mark.usefixtures("shared_cloud")
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_it_passes(scenario: str) -> None:
     molecule = str(ROOT / ".venv/bin/molecule")

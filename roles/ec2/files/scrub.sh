@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # scrub.sh PATTERN...: take out of this machine what must not be in an image of it, and power it off.
 #
 # The patterns are further secrets to remove, with the shell's wildcards. Nothing is touched when a credential of the user's
