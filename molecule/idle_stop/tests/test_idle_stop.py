@@ -145,8 +145,8 @@ def undo(host, unit):
 
 
 def test_warns_beside_the_notebooks_as_the_user(host, say, reader):
-    # The processors are those of the computer that runs the tests, which may be at work. Nor is there a metadata service:
-    # for its first minute the machine does not know whether it is a spot machine, and so may not stop.
+    # The processors are those of the computer that runs the tests, which may be at work. Without a metadata service the
+    # machine does not know in its first minute whether it is a spot machine, and so may not stop.
     drop_in(host, "gluon-idle", {"minutes": 6, "warn_minutes": 6, "cpu_percent": 0, "spot_watch": False})
     try:
         status(host)
