@@ -58,19 +58,24 @@ CHAPTERS = {
 }
 
 
-def api(method, path, body=None):
-    """Decoded answer of the server's API."""
+def ask(method, path, body=None):
+    """Status and text of the server's answer."""
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30)
     headers = {"Authorization": f"token {TOKEN}"}
     connection.request(method, f"/api/contents/{quote(path, safe='/?=&')}", body and json.dumps(body), headers)
     answer = connection.getresponse()
-    text = answer.read().decode()
-    assert answer.status < 300, (method, path, answer.status, text)
+    return answer.status, answer.read().decode()
+
+
+def api(method, path, body=None):
+    """Decoded answer of the server's API."""
+    status, text = ask(method, path, body)
+    assert status < 300, (method, path, status, text)
     return json.loads(text) if text else None
 
 
-def upload(path, text):
-    content = base64.b64encode(text.encode()).decode()
+def upload(path, text, encoding="utf-8"):
+    content = base64.b64encode(text.encode(encoding)).decode()
     api("PUT", path, {"type": "file", "format": "base64", "content": content})
 
 
@@ -113,6 +118,12 @@ def kept():
     return {"copied": on_disk(copy), "restored": restored, "renamed": saved(other, opened(other))}
 
 
+def refused():
+    """What the server says to a chapter in another encoding."""
+    upload(f"{FOLDER}/gbk.md", "# 数组\n", "gbk")
+    return ask("GET", f"{FOLDER}/gbk.md")
+
+
 api("PUT", FOLDER, {"type": "directory"})
 for name, text in CHAPTERS.items():
     upload(f"{FOLDER}/{name}", text)
@@ -122,6 +133,7 @@ found = {
     "outputs": [cell["outputs"] for cell in opened(f"{FOLDER}/outputs.md")["cells"] if cell.get("outputs")],
     "saved": {name: saved(f"{FOLDER}/{name}", opened(f"{FOLDER}/{name}")) for name in CHAPTERS},
     "changed": changed(),
+    "refused": refused(),
     **kept(),
 }
 for one in api("GET", FOLDER)["content"]:

@@ -38,6 +38,11 @@ def test_only_what_was_changed_is_changed(found):
     assert found["changed"] == found["chapters"]["数组.md"].replace("sum(rows)", "max(rows)  # 最大") + new
 
 
+def test_another_encoding_is_refused_in_words(found):
+    status, told = found["refused"]
+    assert (status, "gbk.md is not UTF-8 encoded" in told) == (400, True)
+
+
 @pytest.mark.parametrize("how", ["copied", "restored", "renamed"])
 def test_chapter_is_the_same(found, how):
     assert found[how] == found["chapters"]["windows.md"]

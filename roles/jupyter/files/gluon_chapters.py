@@ -20,7 +20,7 @@ LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 NEWLINE = re.compile(r"\r\n?|\n")
 # In backticks there is no fence: ```so``` is code within a line.
 OPENING = re.compile(r"(`{3,}(?!.*`)|~{3,})(.*)")
-COUNT = re.compile(r"(?<=\s)n=([0-9]{1,9})(?=[\s}])")
+COUNT = re.compile(r"(?<=[\s{])n=([0-9]{1,9})(?=[\s}])")
 # What the kernel for Python needs to run a cell in another language.
 MAGICS = {"r": "%%R\n", "bash": "%%bash\n", "ruby": "%%ruby\n"}
 
@@ -138,8 +138,8 @@ def parse(text):
             end -= 1
         if first < end:
             body = between(first, end)
-            shown = body.rstrip("\r\n")
-            cells.append(Written(between(start, first), "", shown, "", "", body[len(shown) :] + between(end, last), ()))
+            said = body.rstrip("\r\n")
+            cells.append(Written(between(start, first), "", said, "", "", body[len(said) :] + between(end, last), ()))
         elif cells and last == len(lines):
             cells[-1] = cells[-1]._replace(trail=between(start, last))
 
@@ -239,8 +239,7 @@ def write(notebook, outputs=False):
     """The chapter that a notebook is; without outputs, only those stay that it had and whose cell is the same."""
     known = [(cell, *memory(cell)) for cell in notebook["cells"]]
     blank = notebook["metadata"].get(KEY)
-    blank = blank if isinstance(blank, str) else ""
-    if KEY in notebook["metadata"] and not any(old or joined(cell["source"]).strip() for cell, _, old in known):
+    if isinstance(blank, str) and not any(old or joined(cell["source"]).strip() for cell, _, old in known):
         return blank
     before = "".join(old.text for _, _, old in known if old)
     newline = "\r\n" if before.count("\r\n") * 2 > before.count("\n") else "\n"
@@ -266,7 +265,7 @@ def write(notebook, outputs=False):
     if [cell.source for cell in parse(text) if cell.head] != wanted:
         # A fence that somebody forgot to close would take the cells below it in.
         text = put_together([(place, is_code, closed(text, newline)) for place, is_code, text in pieces], newline)
-    return BOM * blank.startswith(BOM) + text
+    return BOM * str(blank).startswith(BOM) + text
 
 
 def closed(text, newline):

@@ -52,11 +52,8 @@ def chapters(manager, outputs=False):
         def _save_notebook(self, os_path, notebook, *args, **more):
             if not is_chapter(os_path):
                 return super()._save_notebook(os_path, notebook, *args, **more)
-            try:
-                content = written(notebook).encode("utf-8")
-            except UnicodeEncodeError as error:
-                half = ascii(error.object[error.start])
-                raise HTTPError(400, f"{os_path} cannot be saved: no file holds the half character {half}.") from error
+            # In full before the file is touched: what cannot be written leaves it as it was.
+            content = written(notebook).encode("utf-8")
             with self.atomic_writing(os_path, text=False) as file:
                 file.write(content)
             return answer(None)
