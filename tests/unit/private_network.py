@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime
 import http.client
@@ -56,15 +57,20 @@ class Authority:
 
 
 class Proxy(http.server.ThreadingHTTPServer):
-    """Leads to one server, whatever host is asked for, and notes which; or refuses with `refuses`, a status."""
+    """Leads to one server, whatever host is asked for, and notes which; or refuses with `refuses`, a status.
+
+    With a `login`, such as me:hush@, whoever does not give it is answered 407. `sent` counts the bytes that came back.
+    """
 
     daemon_threads = True
 
-    def __init__(self, port: int, refuses: int = 0) -> None:
+    def __init__(self, port: int, refuses: int = 0, login: str = "") -> None:
         super().__init__(("127.0.0.1", 0), Gate)
         self.port, self.refuses = port, refuses
         self.asked: list[str] = []
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.sent = 0
+        self.url = f"http://{login}127.0.0.1:{self.server_port}"
+        self.key = f"Basic {base64.b64encode(login[:-1].encode()).decode()}" if login else None
         threading.Thread(target=self.serve_forever, args=[0.05], daemon=True).start()
 
     def close(self) -> None:
@@ -75,10 +81,22 @@ class Proxy(http.server.ThreadingHTTPServer):
 class Gate(http.server.BaseHTTPRequestHandler):
     server: Proxy
 
-    def do_GET(self) -> None:
+    def is_refused(self) -> bool:
+        """Whether an answer was sent that says so."""
+        if self.server.key and self.headers.get("Proxy-Authorization") != self.server.key:
+            self.send_response(407)
+            self.send_header("Proxy-Authenticate", 'Basic realm="company"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return True
         self.server.asked.append(self.path)
         if self.server.refuses:
-            return self.send_error(self.server.refuses)
+            self.send_error(self.server.refuses)
+        return bool(self.server.refuses)
+
+    def do_GET(self) -> None:
+        if self.is_refused():
+            return
         beyond = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
         beyond.request("GET", self.path, headers=dict(self.headers))
         answer = beyond.getresponse()
@@ -88,12 +106,11 @@ class Gate(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.read())
         beyond.close()
-        return None
+        return
 
     def do_CONNECT(self) -> None:
-        self.server.asked.append(self.path)
-        if self.server.refuses:
-            return self.send_error(self.server.refuses)
+        if self.is_refused():
+            return
         with socket.create_connection(("127.0.0.1", self.server.port)) as beyond:
             self.send_response(200)
             self.end_headers()
@@ -103,9 +120,10 @@ class Gate(http.server.BaseHTTPRequestHandler):
                     data = side.recv(1 << 16)
                     if not data:
                         self.close_connection = True
-                        return None
+                        return
+                    self.server.sent += len(data) if side is beyond else 0
                     ways[side].sendall(data)
-        return None
+        return
 
     def log_message(self, format: str, *args: object) -> None:
         """What was asked for is noted by the proxy."""
