@@ -73,6 +73,9 @@ class Proxy(http.server.ThreadingHTTPServer):
         self.key = f"Basic {base64.b64encode(login[:-1].encode()).decode()}" if login else None
         threading.Thread(target=self.serve_forever, args=[0.05], daemon=True).start()
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is no news."""
+
     def close(self) -> None:
         self.shutdown()
         self.server_close()
@@ -87,6 +90,8 @@ class Gate(http.server.BaseHTTPRequestHandler):
             self.send_response(407)
             self.send_header("Proxy-Authenticate", 'Basic realm="company"')
             self.send_header("Content-Length", "0")
+            # curl asks once without a password, to see which kinds of them there are.
+            self.send_header("Connection", "close")
             self.end_headers()
             return True
         self.server.asked.append(self.path)
