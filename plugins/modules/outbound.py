@@ -97,7 +97,7 @@ def read_certificates(text: str) -> dict[Path, str]:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
             digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
-        except ValueError as error:
+        except (ValueError, ssl.SSLError) as error:
             raise Failed(f"One of the certificates cannot be read: {error}.", options=["certificates"]) from error
         found[ADDED / f"outbound-{digest[:12]}.crt"] = pem
     if text.strip() and not found:
@@ -124,11 +124,15 @@ def write(path: Path, text: str, mode: int) -> None:
     Path(draft).replace(path)
 
 
+def links() -> set[str]:
+    """The names of our certificates of which update-ca-certificates knows: it makes a link for each."""
+    return {link.stem for link in TRUSTED.parent.glob("outbound-*.pem")}
+
+
 def is_trusted(certificates: dict[Path, str]) -> bool:
-    """Whether update-ca-certificates has read these and no others of ours; it makes a link for each."""
+    """Whether update-ca-certificates has read these and no others of ours."""
     bundle = TRUSTED.read_text(errors="replace") if TRUSTED.is_file() else ""
-    links = {link.stem for link in TRUSTED.parent.glob("outbound-*.pem")}
-    return links == {path.stem for path in certificates} and all(pem in bundle for pem in certificates.values())
+    return links() == {path.stem for path in certificates} and all(pem in bundle for pem in certificates.values())
 
 
 def shown(text: str) -> str:
@@ -157,7 +161,9 @@ def act(module: AnsibleModule) -> dict[str, object]:
         for path in removed:
             path.unlink()
         if updates:
-            module.run_command([UPDATE], check_rc=True)
+            # It takes away links to what has gone only by making all of them anew, for a moment without any.
+            fresh = ["--fresh"] if links() - {path.stem for path in certificates} else []
+            module.run_command([UPDATE, *fresh], check_rc=True)
     told = {"written": [str(path) for path in written], "removed": [str(path) for path in removed]}
     names = {name: "".join(f"{path}\n" for path in told[name]) for name in told}
     diff = [
