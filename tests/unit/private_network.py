@@ -12,6 +12,7 @@ import select
 import socket
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -73,6 +74,10 @@ class Proxy(http.server.ThreadingHTTPServer):
         self.key = f"Basic {base64.b64encode(login[:-1].encode()).decode()}" if login else None
         threading.Thread(target=self.serve_forever, args=[0.05], daemon=True).start()
 
+    def beyond(self, host: str, port: int) -> tuple[str, int]:
+        """Where a host that is asked for is."""
+        return "127.0.0.1", self.port
+
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is no news."""
 
@@ -102,25 +107,31 @@ class Gate(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.is_refused():
             return
-        beyond = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
-        beyond.request("GET", self.path, headers=dict(self.headers))
+        asked = urlsplit(self.path)
+        beyond = http.client.HTTPConnection(*self.server.beyond(asked.hostname, asked.port or 80), timeout=60)
+        beyond.request("GET", self.path, headers={**self.headers, "Connection": "close"})
         answer = beyond.getresponse()
+        content = answer.read()
         self.send_response(answer.status)
         for name, value in answer.getheaders():
-            self.send_header(name, value)
+            if name.lower() not in ("connection", "content-length", "transfer-encoding"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(answer.read())
+        self.wfile.write(content)
+        self.server.sent += len(content)
         beyond.close()
         return
 
     def do_CONNECT(self) -> None:
         if self.is_refused():
             return
-        with socket.create_connection(("127.0.0.1", self.server.port)) as beyond:
+        host, _, port = self.path.rpartition(":")
+        with socket.create_connection(self.server.beyond(host, int(port))) as beyond:
             self.send_response(200)
             self.end_headers()
             ways = {self.connection: beyond, beyond: self.connection}
-            while ready := select.select(list(ways), [], [], 20)[0]:
+            while ready := select.select(list(ways), [], [], 60)[0]:
                 for side in ready:
                     data = side.recv(1 << 16)
                     if not data:
