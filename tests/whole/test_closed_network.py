@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import socketserver
 import ssl
 import subprocess
 import sys
@@ -56,6 +57,13 @@ def on_closed(command: str) -> str:
     return run("ssh", "-F", str(STATE / "ssh_config"), NAME, command).output
 
 
+def farewell(server: socketserver.BaseServer, request: ssl.SSLSocket) -> None:
+    """git, by GnuTLS, takes an answer of unknown length that ends without one for a broken one."""
+    with contextlib.suppress(OSError):
+        request.unwrap()
+    type(server).shutdown_request(server, request)
+
+
 @contextlib.contextmanager
 def stand_ins(folder: Path) -> Iterator[tuple[Authority, int]]:
     """What `make local` serves, under a certificate of the company's; the port."""
@@ -64,6 +72,7 @@ def stand_ins(folder: Path) -> Iterator[tuple[Authority, int]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority.issue(HOST))
     server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.shutdown_request = lambda request: farewell(server, request)
     threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
     yield authority, server.server_port
     server.shutdown()
