@@ -14,20 +14,13 @@ from . import conda
 from . import conda_probe as probe
 from .conda_pip import Pip
 from .conda_snapshot import Snapshot
+from .failed import Failed
 
 LARGEST_FILE = 1_000_000  # bytes
 FOREIGN = (
     *("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "PYTHONPATH", "PYTHONHOME"),
     *("PIP_USER", "PIP_TARGET", "PIP_PREFIX"),
 )
-
-
-class Failed(Exception):
-    """What to tell the user; `told` is what else the module returns."""
-
-    def __init__(self, sentence, **told):
-        super().__init__(sentence)
-        self.told = told
 
 
 class Survey(NamedTuple):

@@ -65,6 +65,22 @@ options:
       - Where it is empty, and for Pythons before 3.8, the environment's own pip does it.
     type: str
     default: ""
+  proxy:
+    description: >-
+      Proxy for conda, pip and uv, such as V(http://proxy.example.org:3128) or
+      V(http://USER:PASSWORD@proxy.example.org:3128).
+    type: str
+  no_proxy:
+    description: Hosts that are reached without it, as in E(no_proxy), with commas between them.
+    type: str
+  ca_bundle:
+    description: File on the target with the certificates that conda, pip and uv trust servers by.
+    type: path
+  pip_index:
+    description: >-
+      Address of a package index, for pip and uv, in place of the one in pip's configuration. It may have a password
+      in it.
+    type: str
   channels:
     description: Channels in place of the file's.
     type: list
@@ -141,8 +157,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import conda
-from ..module_utils.conda_environment import Environment, Failed
+from ..module_utils import conda, network
+from ..module_utils.conda_environment import Environment
+from ..module_utils.failed import Failed
 
 
 def wanted(environment, params):
@@ -198,6 +215,8 @@ def main():
             "pip_absent": {"type": "list", "elements": "str", "default": []},
             "pip_lock": {"type": "str", "default": ""},
             "uv": {"type": "str", "default": ""},
+            **network.OPTIONS,
+            "pip_index": {"type": "str", "no_log": True},
             "channels": {"type": "list", "elements": "str"},
             "prune": {"type": "bool", "default": False},
             "executable": {"type": "path", "default": "/opt/miniconda3/bin/conda"},
@@ -213,6 +232,10 @@ def main():
     environment.refuse_what_is_not_ours()
     act = keep if module.params["state"] == "present" else remove
     try:
+        network.use(module)
+        if module.params["pip_index"]:
+            network.hide(module, module.params["pip_index"])
+            os.environ["PIP_INDEX_URL"] = module.params["pip_index"]
         act(environment, module)
     except Failed as error:
         module.fail_json(msg=str(error), **error.told)

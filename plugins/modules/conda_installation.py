@@ -58,8 +58,12 @@ options:
     default: []
   proxy:
     description: >-
-      Proxy for the download, such as V(http://proxy.example.org:3128); with O(condarc) also conda's C(proxy_servers).
-      Without a password, as every user reads them; one that needs one is given as E(https_proxy).
+      Proxy for the download and for conda, such as V(http://proxy.example.org:3128) or
+      V(http://USER:PASSWORD@proxy.example.org:3128). With O(condarc) also conda's C(proxy_servers), but for one with a
+      password, as every user reads them.
+    type: str
+  no_proxy:
+    description: Hosts that are reached without it, as in E(no_proxy), with commas between them.
     type: str
   ca_bundle:
     description: >-
@@ -137,10 +141,10 @@ rc:
 
 import os
 import re
-import ssl
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import network
 from ..module_utils.conda_installation import Installation
 from ..module_utils.conda_installation_settings import Settings, render
 from ..module_utils.download import read_source
@@ -160,32 +164,18 @@ def read(params):
         )
     if not re.fullmatch(r"\S+", params["version"]):
         raise Failed(f"version is '{params['version']}': it has to be a word.", options=["version"])
-    network = read_network(params["proxy"], params["ca_bundle"])
-    condarc = None if params["condarc"] is None else render({**network, **params["condarc"]})
+    given = conda_settings(params["proxy"], params["ca_bundle"])
+    condarc = None if params["condarc"] is None else render({**given, **params["condarc"]})
     profile = absolute("profile", params["profile"]) if params["profile"] else None
     installation = Installation(prefix, params["adopt"])
     return installation, Settings(installation, condarc, profile, params["accept_terms"]), source
 
 
-def read_network(proxy, ca_bundle):
-    """conda's settings for proxy and certificates; the proxy is also taken for the download. Raises Failed."""
-    settings = {}
-    if proxy:
-        if not re.fullmatch(r"https?://[^\s/@]+/?", proxy):
-            raise Failed(
-                "proxy has to be an address such as http://proxy.example.org:3128, without a path or a password. "
-                "A password belongs into https_proxy and http_proxy, in the environment of the play.",
-                options=["proxy"],
-            )
-        os.environ.update(http_proxy=proxy, https_proxy=proxy)
+def conda_settings(proxy, ca_bundle):
+    """conda's settings for proxy and certificates, which every user reads. Of a proxy with a password it has none."""
+    settings = {"ssl_verify": ca_bundle} if ca_bundle else {}
+    if proxy and not network.login(proxy):
         settings["proxy_servers"] = {"http": proxy, "https": proxy}
-    if ca_bundle:
-        try:
-            ssl.create_default_context(cafile=ca_bundle)
-        except (OSError, ValueError) as error:
-            fault = "there is no such file" if isinstance(error, FileNotFoundError) else "it holds no certificates"
-            raise Failed(f"ca_bundle is {ca_bundle}: {fault} on this machine.", options=["ca_bundle"]) from error
-        settings["ssl_verify"] = ca_bundle
     return settings
 
 
@@ -205,6 +195,7 @@ def act(module):
     """Do what is asked; what the module returns. Raises Failed and OSError."""
     params = module.params
     version, need_mb = params["version"], params["free_space"]
+    network.use(module)
     installation, settings, source = read(params)
     installation.refuse(source)
     if installation.wants(version):
@@ -238,8 +229,7 @@ def main():
             "condarc": {"type": "dict"},
             "profile": {"type": "path"},
             "accept_terms": {"type": "list", "elements": "str", "default": []},
-            "proxy": {"type": "str"},
-            "ca_bundle": {"type": "path"},
+            **network.OPTIONS,
             "free_space": {"type": "int", "default": 1024},
             "lock_timeout": {"type": "int", "default": 1800},
         },

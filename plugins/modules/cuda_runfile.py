@@ -81,6 +81,17 @@ options:
         description: What the toolkit takes.
         type: int
         default: 0
+  proxy:
+    description: >-
+      Proxy for the downloads, such as V(http://proxy.example.org:3128) or
+      V(http://USER:PASSWORD@proxy.example.org:3128).
+    type: str
+  no_proxy:
+    description: Hosts that are reached without it, as in E(no_proxy), with commas between them.
+    type: str
+  ca_bundle:
+    description: File on the target with the certificates that servers are trusted by.
+    type: path
   lock_timeout:
     description: Seconds to wait for another run on this machine.
     type: int
@@ -145,6 +156,7 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import network
 from ..module_utils.cuda_runfile import Installation
 from ..module_utils.cuda_runfile_toolkit import Toolkit
 from ..module_utils.download import read_source
@@ -168,7 +180,7 @@ def read(params):
         if path == other or path in other.parents:
             raise Failed(f"{name} is {other}, inside the toolkit's own folder {path}: name another one.")
     files = [params, *params["patches"]] if params["state"] == "present" else []
-    sources = [read_source(one["url"], one["sha256"]) for one in files]
+    sources = [read_source(one["url"], one["sha256"], params["ca_bundle"]) for one in files]
     names = [one.name for one in sources]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -208,6 +220,7 @@ def drop(module, toolkit):
 
 def act(module):
     """Do what is asked; what the module returns. Raises Failed and OSError."""
+    network.use(module)
     toolkit, cache, tmpdir, sources = read(module.params)
     told = {"version": toolkit.version, "path": str(toolkit.path)}
     try:
@@ -245,6 +258,7 @@ def main():
                 "default": {},
                 "options": {"cache": size, "tmpdir": size, "path": size},
             },
+            **network.OPTIONS,
             "lock_timeout": {"type": "int", "default": 3600},
         },
         required_if=[("state", "present", ("url", "sha256"))],

@@ -56,6 +56,17 @@ options:
     description: Whether a checkout that is there is brought to O(version).
     type: bool
     default: false
+  proxy:
+    description: >-
+      Proxy for git, such as V(http://proxy.example.org:3128) or
+      V(http://USER:PASSWORD@proxy.example.org:3128).
+    type: str
+  no_proxy:
+    description: Hosts that are reached without it, as in E(no_proxy), with commas between them.
+    type: str
+  ca_bundle:
+    description: File on the target with the certificates that git trusts servers by.
+    type: path
   timeout:
     description:
       - Seconds that one attempt to fetch may take.
@@ -186,6 +197,8 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import network
+from ..module_utils.failed import Failed
 from ..module_utils.notebook_checkout import work
 from ..module_utils.notebook_checkout_user import as_user
 
@@ -213,12 +226,17 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "user": {"type": "str", "required": True},
             "update": {"type": "bool", "default": False},
+            **network.OPTIONS,
             "timeout": {"type": "int", "default": 1800},
             "retries": {"type": "int", "default": 3},
         },
         supports_check_mode=True,
     )
     module.no_log_values.update(filter(None, re.findall(SECRET, module.params["repository"])))
+    try:
+        network.use(module)
+    except Failed as error:
+        module.fail_json(msg=str(error), **error.told)
     user, has_git = owner(module), bool(module.get_bin_path("git"))
     answer = as_user(user, lambda: work(module.params, module.check_mode, has_git))
     if "exception" in answer:

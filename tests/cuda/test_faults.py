@@ -58,8 +58,11 @@ class Story:
 
 
 SAID = {
-    "missing": ["cuda-keyring_1.1-1_all.deb cannot be downloaded: HTTP Error 404", "Check cuda_repository_url"],
-    "replaced": [f"its SHA256 should be {'0' * 64} and is", "set cuda_keyring_sha256 and run this again"],
+    "missing": [
+        "cuda-keyring_1.1-1_all.deb cannot be downloaded: the server answered",
+        "Check cuda_repository_url",
+    ],
+    "replaced": [f"its sha256 should be {'0' * 64} and is", "set cuda_keyring_sha256 and run this again"],
     "stranger": ["NVIDIA's keyring has the key", f"the known one is {'A' * 40}", "set cuda_key_fingerprint"],
     "foreign": ["NO_PUBKEY", "is taken with the key", "set cuda_key_fingerprint and cuda_keyring_sha256, and run this"],
     "expired": ["EXPKEYSIG", "is taken with the key", "set cuda_key_fingerprint and cuda_keyring_sha256, and run this"],

@@ -30,6 +30,11 @@ Case = tuple[dict[str, Any], list[str]]
 CASES: dict[str, Case] = {
     "region misspelt": ({"region": "us-esat-1"}, ['"us-esat-1"', "Did you mean us-east-1", "Set region"]),
     "region empty": ({"region": ""}, ["region"]),
+    "mirror misspelt": ({"mirror": "china"}, ["mirror=china", "global", "cn"]),
+    "no way out": (
+        {"proxy": "proxy.example.org", "ca_bundle": "/nowhere.pem"},
+        ["http://[USER:PASSWORD@]HOST:PORT", "/nowhere.pem is no file on this computer"],
+    ),
     "types that will not do": (
         {"gpu_required": True, "instance_types": ["c4.xlarge"], "ami": "ubuntu2205"}
         | of_types(

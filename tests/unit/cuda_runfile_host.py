@@ -89,7 +89,7 @@ class Host:
     ) -> dict[str, Any]:
         """Run the module; its answer."""
         self.monkeypatch.setenv("CUDA_STANDIN_FAULT", fault)
-        said, umask = io.StringIO(), os.umask(0o022)
+        said, umask, before = io.StringIO(), os.umask(0o022), dict(os.environ)
         try:
             with (
                 patch_module_args(self.options(wanted, check, given)),
@@ -99,6 +99,8 @@ class Host:
                 cuda_runfile.main()
         finally:
             os.umask(umask)
+            os.environ.clear()
+            os.environ.update(before)
         return json.loads(said.getvalue())
 
     def start(self, wanted: runfile.Runfile = CUDA_8, fault: str = "", **given: Any) -> subprocess.Popen[bytes]:

@@ -80,8 +80,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data) - begin))
         self.end_headers()
         body = data[begin : at if word in ("cut", "stall") else None]
-        self.wfile.write(body)
+        # Before the client has it all, and asks how much that was.
         self.server.sent += len(body)
+        self.wfile.write(body)
         if word == "stall":
             self.server.ended.wait(20)
         self.close_connection = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime
 import http.client
@@ -11,6 +12,7 @@ import select
 import socket
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -56,16 +58,28 @@ class Authority:
 
 
 class Proxy(http.server.ThreadingHTTPServer):
-    """Leads to one server, whatever host is asked for, and notes which; or refuses with `refuses`, a status."""
+    """Leads to one server, whatever host is asked for, and notes which; or refuses with `refuses`, a status.
+
+    With a `login`, such as me:hush@, whoever does not give it is answered 407. `sent` counts the bytes that came back.
+    """
 
     daemon_threads = True
 
-    def __init__(self, port: int, refuses: int = 0) -> None:
+    def __init__(self, port: int, refuses: int = 0, login: str = "") -> None:
         super().__init__(("127.0.0.1", 0), Gate)
         self.port, self.refuses = port, refuses
         self.asked: list[str] = []
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.sent = 0
+        self.url = f"http://{login}127.0.0.1:{self.server_port}"
+        self.key = f"Basic {base64.b64encode(login[:-1].encode()).decode()}" if login else None
         threading.Thread(target=self.serve_forever, args=[0.05], daemon=True).start()
+
+    def beyond(self, host: str, port: int) -> tuple[str, int]:
+        """Where a host that is asked for is."""
+        return "127.0.0.1", self.port
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is no news."""
 
     def close(self) -> None:
         self.shutdown()
@@ -75,37 +89,57 @@ class Proxy(http.server.ThreadingHTTPServer):
 class Gate(http.server.BaseHTTPRequestHandler):
     server: Proxy
 
-    def do_GET(self) -> None:
+    def is_refused(self) -> bool:
+        """Whether an answer was sent that says so."""
+        if self.server.key and self.headers.get("Proxy-Authorization") != self.server.key:
+            self.send_response(407)
+            self.send_header("Proxy-Authenticate", 'Basic realm="company"')
+            self.send_header("Content-Length", "0")
+            # curl asks once without a password, to see which kinds of them there are.
+            self.send_header("Connection", "close")
+            self.end_headers()
+            return True
         self.server.asked.append(self.path)
         if self.server.refuses:
-            return self.send_error(self.server.refuses)
-        beyond = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
-        beyond.request("GET", self.path, headers=dict(self.headers))
+            self.send_error(self.server.refuses)
+        return bool(self.server.refuses)
+
+    def do_GET(self) -> None:
+        if self.is_refused():
+            return
+        asked = urlsplit(self.path)
+        beyond = http.client.HTTPConnection(*self.server.beyond(asked.hostname, asked.port or 80), timeout=60)
+        beyond.request("GET", self.path, headers={**self.headers, "Connection": "close"})
         answer = beyond.getresponse()
+        content = answer.read()
         self.send_response(answer.status)
         for name, value in answer.getheaders():
-            self.send_header(name, value)
+            if name.lower() not in ("connection", "content-length", "transfer-encoding"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(answer.read())
+        self.wfile.write(content)
+        self.server.sent += len(content)
         beyond.close()
-        return None
+        return
 
     def do_CONNECT(self) -> None:
-        self.server.asked.append(self.path)
-        if self.server.refuses:
-            return self.send_error(self.server.refuses)
-        with socket.create_connection(("127.0.0.1", self.server.port)) as beyond:
+        if self.is_refused():
+            return
+        host, _, port = self.path.rpartition(":")
+        with socket.create_connection(self.server.beyond(host, int(port))) as beyond:
             self.send_response(200)
             self.end_headers()
             ways = {self.connection: beyond, beyond: self.connection}
-            while ready := select.select(list(ways), [], [], 20)[0]:
+            while ready := select.select(list(ways), [], [], 60)[0]:
                 for side in ready:
                     data = side.recv(1 << 16)
                     if not data:
                         self.close_connection = True
-                        return None
+                        return
+                    self.server.sent += len(data) if side is beyond else 0
                     ways[side].sendall(data)
-        return None
+        return
 
     def log_message(self, format: str, *args: object) -> None:
         """What was asked for is noted by the proxy."""

@@ -229,8 +229,8 @@ WRONG = {
     "a short sum": ({"sha256": "abc"}, "64 hexadecimal digits", "sha256"),
     "two versions": ({"version": "a b"}, "has to be a word", "version"),
     "a setting with a colon": ({"condarc": {"a: b": 1}}, "'a: b' is no setting of conda", "condarc"),
-    "a password": ({"proxy": "http://me:secret@proxy:3128"}, "without a path or a password", "proxy"),
-    "no proxy": ({"proxy": "proxy:3128"}, "such as http://proxy.example.org:3128", "proxy"),
+    "no port": ({"proxy": "http://me:secret@proxy"}, "proxy is no http:", "proxy"),
+    "no proxy": ({"proxy": "proxy:3128"}, "proxy is no http:", "proxy"),
     "no bundle": ({"ca_bundle": "/nowhere.pem"}, "there is no such file", "ca_bundle"),
     "an empty bundle": ({"ca_bundle": "/dev/null"}, "it holds no certificates", "ca_bundle"),
 }

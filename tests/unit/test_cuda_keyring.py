@@ -1,25 +1,27 @@
-"""Taking NVIDIA's key out of its package, only if it is the one that is known."""
+"""The cuda_keyring module: NVIDIA's key out of its package, only if it is the one that is known."""
 
 from __future__ import annotations
 
-import importlib.util
+import contextlib
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
+from fault_server import Server
+from private_network import Authority, Proxy
 
 from local_ec2.upstream.debs import Key, Package, deb
+from plugins.module_utils import download
+from plugins.modules import cuda_keyring
 
-SCRIPT = Path(__file__).resolve().parents[2] / "roles/cuda/files/keyring.py"
 MEMBER = "/usr/share/keyrings/cuda-archive-keyring.gpg"
-
-
-@pytest.fixture(scope="module")
-def keyring() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("cuda_keyring", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+NAME = "cuda-keyring_1.1-1_all.deb"
 
 
 @pytest.fixture(scope="module")
@@ -28,31 +30,91 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Key, Key]:
     return Key.make(folder / "one", "one"), Key.make(folder / "other", "other")
 
 
-def package(folder: Path, data: bytes, member: str = MEMBER) -> Path:
-    file = folder / "cuda-keyring.deb"
-    file.write_bytes(deb(Package("cuda-keyring", "1.1-1", architecture="all", files={member: data})))
-    return file
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    (tmp_path / "www").mkdir()
+    server = Server(tmp_path / "www")
+    yield server
+    server.close()
 
 
-def test_the_known_key_is_taken(keyring: ModuleType, keys: tuple[Key, Key], tmp_path: Path) -> None:
-    key = keys[0]
-    file, target = package(tmp_path, key.public(armored=False)), tmp_path / "keyring.gpg"
-    keyring.main(file, key.fingerprint, target)
-    assert target.read_bytes() == key.public(armored=False)
-    assert not file.exists()
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "keyring.gpg"
+
+
+@pytest.fixture
+def take(
+    server: Server, target: Path, tmp_path: Path, keys: tuple[Key, Key], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, Any]]:
+    """Run the module on a package with this data; its answer."""
+    monkeypatch.setattr(download, "WAITS", (0, 0, 0))
+
+    def run(data: bytes, member: str = MEMBER, check: bool = False, **given: Any) -> dict[str, Any]:
+        package = deb(Package("cuda-keyring", "1.1-1", architecture="all", files={member: data}))
+        (server.folder / NAME).write_bytes(package)
+        options = {
+            "url": f"{server.url}/{NAME}",
+            "sha256": hashlib.sha256(package).hexdigest(),
+            "fingerprint": keys[0].fingerprint,
+            "path": str(target),
+            "_ansible_check_mode": check,
+            "_ansible_remote_tmp": str(tmp_path / "remote"),
+            **given,
+        }
+        said, before = io.StringIO(), dict(os.environ)
+        with patch_module_args(options), contextlib.redirect_stdout(said), pytest.raises(SystemExit):
+            cuda_keyring.main()
+        os.environ.clear()
+        os.environ.update(before)
+        return json.loads(said.getvalue())
+
+    return run
+
+
+def test_the_known_key_is_taken_once(take: Callable, keys: tuple[Key, Key], target: Path, server: Server) -> None:
+    data = keys[0].public(armored=False)
+    assert take(data, check=True)["changed"] is True and not target.exists()
+    assert take(data)["changed"] is True and target.read_bytes() == data
+    assert take(data)["changed"] is False and len(server.requests) == 1
 
 
 @pytest.mark.parametrize("which", [[1], [0, 1]], ids=["another key", "one key more"])
-def test_any_other_is_refused(keyring: ModuleType, keys: tuple[Key, Key], tmp_path: Path, which: list[int]) -> None:
-    data = b"".join(keys[number].public(armored=False) for number in which)
-    target = tmp_path / "keyring.gpg"
-    with pytest.raises(SystemExit) as caught:
-        keyring.main(package(tmp_path, data), keys[0].fingerprint, target)
-    assert keys[1].fingerprint in str(caught.value) and "cuda_key_fingerprint" in str(caught.value)
+def test_any_other_is_refused(take: Callable, keys: tuple[Key, Key], target: Path, which: list[int]) -> None:
+    answer = take(b"".join(keys[number].public(armored=False) for number in which))
+    assert keys[1].fingerprint in answer["msg"] and answer["options"] == ["fingerprint"]
     assert not target.exists()
 
 
-def test_a_package_without_a_keyring_is_refused(keyring: ModuleType, keys: tuple[Key, Key], tmp_path: Path) -> None:
-    file = package(tmp_path, b"x", member="/usr/share/doc/cuda-keyring/README")
-    with pytest.raises(SystemExit, match="has no /usr/share/keyrings/cuda-archive-keyring"):
-        keyring.main(file, keys[0].fingerprint, tmp_path / "keyring.gpg")
+def test_a_package_without_a_keyring_is_refused(take: Callable) -> None:
+    answer = take(b"x", member="/usr/share/doc/cuda-keyring/README")
+    assert "has no /usr/share/keyrings/cuda-archive-keyring" in answer["msg"]
+
+
+def test_another_package_is_refused(take: Callable, keys: tuple[Key, Key], target: Path) -> None:
+    answer = take(keys[0].public(armored=False), sha256="0" * 64)
+    assert f"its sha256 should be {'0' * 64} and is" in answer["msg"] and answer["options"] == ["sha256"]
+    assert not target.exists()
+
+
+def test_a_package_of_a_folder_is_taken(take: Callable, keys: tuple[Key, Key], target: Path, server: Server) -> None:
+    take(keys[0].public(armored=False), url=f"file://{server.folder}/{NAME}")
+    assert target.read_bytes() == keys[0].public(armored=False)
+
+
+def test_the_proxy_and_the_authority_are_used(
+    take: Callable, keys: tuple[Key, Key], target: Path, server: Server, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    beyond = Server(server.folder, authority.issue("far.example.org"))
+    proxy = Proxy(beyond.server_port, login="me:hush@")
+    answer = take(
+        keys[0].public(armored=False),
+        url=f"https://far.example.org/{NAME}",
+        proxy=proxy.url,
+        ca_bundle=str(authority.bundle),
+    )
+    proxy.close()
+    beyond.close()
+    assert target.is_file() and "hush" not in str(answer)
+    assert (proxy.asked, beyond.requests) == (["far.example.org:443"], [f"/{NAME}"])

@@ -1,4 +1,4 @@
-"""A password where none belongs is refused, and not repeated, however loud the run."""
+"""What is refused is not repeated where it may have a password in it, however loud the run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from plugins.modules.notebook_checkout import SECRET
 ROOT = Path(__file__).resolve().parents[2]
 SECRET_WORD = "hush-hush"
 ASKED = {
-    "gluon_env": {"gluon_env_proxy": f"http://me:{SECRET_WORD}@proxy:3128"},
-    "miniconda": {"miniconda_proxy": f"http://me:{SECRET_WORD}@proxy:3128"},
+    "gluon_env": {"gluon_env_proxy": f"http://me:{SECRET_WORD}@proxy"},
+    "miniconda": {"miniconda_proxy": f"http://me:{SECRET_WORD}@proxy"},
+    "outbound": {"outbound_proxy": f"http://me:{SECRET_WORD}@proxy"},
     "jupyter": {"jupyter_password_hash": SECRET_WORD},
 }
 PLAY = """
@@ -55,8 +56,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize(
     "sentence",
     [
-        "gluon_env_proxy is no address such as",
-        "miniconda_proxy is no address such as",
+        "gluon_env_proxy is no http://[USER:PASSWORD@]HOST:PORT",
+        "miniconda_proxy is no http://[USER:PASSWORD@]HOST:PORT",
+        "outbound_proxy is no http://[USER:PASSWORD@]HOST:PORT",
         "jupyter_password_hash is no hash such as",
     ],
 )

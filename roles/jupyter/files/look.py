@@ -95,7 +95,7 @@ def unread(paths: Iterable[Path], state: dict[str, str]) -> bool:
 
 def look(question: dict[str, Any]) -> dict[str, Any]:
     files = {path: kept(Path(path), 0o644) for path in question["files"]}
-    token, password = Path(question["token"]), Path(question["password"])
+    token, password, environment = (Path(question[name]) for name in ("token", "password", "environment"))
     state = unit(question["unit"])
     return {
         **served(question["python"], question["imports"], question["module"]),
@@ -111,7 +111,8 @@ def look(question: dict[str, Any]) -> dict[str, Any]:
         "loaded": state.get("LoadState") == "loaded",
         "active": state.get("ActiveState"),
         "enabled": state.get("UnitFileState") == "enabled",
-        "unread": unread([token, password, *map(Path, files)], state),
+        "environment": environment.exists(),
+        "unread": unread([token, password, environment, *map(Path, files)], state),
     }
 
 
