@@ -19,7 +19,7 @@ BIN = ROOT / ".venv" / "bin"
 
 
 def pytest(folder: str, *options: str, which: str = "not slow") -> list[str]:
-    return [str(BIN / "pytest"), "-q", "-m", which, *options, f"tests/{folder}"]
+    return [str(BIN / "pytest"), "-q", "--durations=15", "-m", which, *options, f"tests/{folder}"]
 
 
 # Two tests at a time, each in a process with a local EC2 of its own. A file that prepares machines for all its tests
@@ -35,7 +35,7 @@ PARTS: dict[str, list[str]] = {
     "cuda": pytest("cuda", *FILES),
     "whole": pytest("whole"),
     "ops": pytest("ops", *FILES),
-    "molecule": pytest("molecule", *EACH, "--durations=0"),
+    "molecule": pytest("molecule", *EACH),
     "down": pytest("down"),
 }
 SLOW: dict[str, list[str]] = {

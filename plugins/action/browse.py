@@ -31,7 +31,8 @@ with os.fdopen(os.dup(1), "w") as answer:
         page.unlink(missing_ok=True)
 """
 # Seconds: until a browser has to have been found, and that the page stays.
-PATIENCE, STAY = 10, 60
+PATIENCE = 10
+STAY = 60
 PAGE = """<!DOCTYPE html>
 <meta charset="utf-8"><meta name="referrer" content="no-referrer"><title>Notebooks</title>{refresh}
 <ul>{links}</ul>
