@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs/examples"
 # On machines that are there already; in this order each finds what it needs.
-ROLES = ["cuda", "miniconda", "gluon_env", "jupyter", "idle_stop"]
+ROLES = ["outbound", "cuda", "miniconda", "gluon_env", "jupyter", "idle_stop"]
 
 
 @dataclass
