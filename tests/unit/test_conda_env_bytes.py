@@ -112,7 +112,7 @@ def test_everything_comes_once_and_never_again(conda: Place, index: Served, aske
 
 def test_what_came_before_a_kill_is_kept(conda: Place, index: Served, asked: dict[str, object]) -> None:
     with conda.started(**asked) as module:
-        assert index.half.wait(60)
+        assert index.half.wait(180)
         time.sleep(1)  # what came as a whole is unpacked
         os.killpg(module.pid, signal.SIGKILL)
     index.resumed.set()
