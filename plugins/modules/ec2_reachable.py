@@ -55,7 +55,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-unreachable:
+unanswered:
   description: Name and diagnosis of the machines that did not let it in.
   type: dict
   returned: on failure
@@ -118,7 +118,7 @@ def main() -> None:
         found = {name: diagnosis(ec2, machines[name], complaint, ssh_from) for name, complaint in lost.items()}
         said = "\n".join(f"{name} does not let SSH in: {why}" for name, why in found.items())
         module.fail_json(
-            msg=f"{said}\nThe machines are kept, and cost money; run this again when it is mended.", unreachable=found
+            msg=f"{said}\nThe machines are kept, and cost money; run this again when it is mended.", unanswered=found
         )
     module.exit_json(changed=False)
 

@@ -121,7 +121,7 @@ class TestUnreachable:
             timeout=1,
             ssh_from="203.0.113.7/32",
         )
-        assert "let nobody reach port 22" in result["unreachable"]["reader"]
+        assert "let nobody reach port 22" in result["unanswered"]["reader"]
 
     def test_a_machine_without_a_public_address_wants_another_way(self, cloud: Cloud) -> None:
         done = cloud.playbook("provision", **BRIEFLY, ec2_public_address=False)
