@@ -43,6 +43,14 @@ def mount(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def noted(mount: Path) -> None:
+    """A note on the volume, whichever tests ran before."""
+    playbook("playbooks/provision.yml", *asked())
+    playbook(str(mount))
+    on_keeper("echo mine > /data/note; sync")
+
+
 @pytest.fixture(autouse=True, scope="module")
 def gone(first: Run) -> Iterator[None]:
     yield
@@ -62,6 +70,8 @@ def test_a_note_outlives_its_machine_and_moves_to_another_zone(mount: Path) -> N
     assert playbook("playbooks/provision.yml", *asked(ec2_zones=["us-east-1b"])).changed == 0
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("noted")
 def test_it_grows(mount: Path) -> None:
     playbook("playbooks/stop.yml", *asked(only=NAME))
     playbook("playbooks/provision.yml", *asked(data_disk_gb=2))
@@ -72,6 +82,8 @@ def test_it_grows(mount: Path) -> None:
     assert on_keeper("cat /data/note") == "mine"
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("noted")
 def test_nothing_is_lost_when_a_spot_machine_is_taken_back(mount: Path) -> None:
     """FAULTS D6."""
     spot = asked(data_disk_gb=2, spot=True)
@@ -98,6 +110,7 @@ def test_nothing_is_lost_when_a_spot_machine_is_taken_back(mount: Path) -> None:
     assert on_keeper("cat /data/note") == "mine\nmore"
 
 
+@pytest.mark.slow
 def test_it_never_shrinks() -> None:
     with pytest.raises(AssertionError, match="shrink"):
         playbook("playbooks/provision.yml", *asked())
