@@ -41,6 +41,7 @@ PARTS: dict[str, list[str]] = {
 SLOW: dict[str, list[str]] = {
     "cuda-slow": pytest("cuda", *FILES, which="slow"),
     "whole-slow": pytest("whole", which="slow"),
+    "ops-slow": pytest("ops/test_examples.py", which="slow"),
     "sanity": pytest("ops/test_sanity.py", which="slow"),
     "matrix": pytest("ops/test_cores.py", which="slow"),
     "upgrade": pytest("ops/test_upgrade.py", which="slow"),

@@ -192,6 +192,7 @@ def test_a_newer_kernel_is_told_of_and_gets_its_module(machine: Machine, upstrea
     assert f"  gpu  T4, driver {VERSION}, no CUDA toolkit\n" in verified.output
 
 
+@pytest.mark.slow
 def test_a_machine_that_restarts_meanwhile_is_finished_by_the_next_run(machine: Machine, repository: Nvidia) -> None:
     machine.shows_gpu(T4)
     machine.add_headers(machine.kernel)

@@ -29,6 +29,7 @@ def test_it_is_installed_pinned_held_and_loaded(gpu: Machine, repository: Nvidia
     assert gpu.sessions() - before <= 6
 
 
+@pytest.mark.slow
 def test_its_branch_goes_up_and_down_with_one_restart_each(gpu: Machine, repository: Nvidia) -> None:
     way = [("580", "580.105.08"), ("595", "595.58.03"), ("580", "580.105.08")]
     for boots, (branch, version) in enumerate(way, start=1):

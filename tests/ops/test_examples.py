@@ -62,6 +62,7 @@ def test_ansible_has_nothing_to_complain_about(predicted: Run, first: Run) -> No
     assert predicted.complaints + first.complaints == []
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_nothing(second: Run) -> None:
     assert second.rc == 0, second.output
     assert second.changed == 0
