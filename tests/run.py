@@ -39,6 +39,7 @@ PARTS: dict[str, list[str]] = {
     "down": pytest("down"),
 }
 SLOW: dict[str, list[str]] = {
+    "ec2-slow": pytest("ec2", which="slow"),
     "cuda-slow": pytest("cuda", *FILES, which="slow"),
     "whole-slow": pytest("whole", which="slow"),
     "ops-slow": pytest("ops/test_examples.py", which="slow"),

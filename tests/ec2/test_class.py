@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from conftest import BRIEFLY, Cloud
 from test_role import lines_of
 
@@ -26,6 +27,7 @@ def test_a_class_without_a_roster_is_none(cloud: Cloud) -> None:
     assert cloud.names() == []
 
 
+@pytest.mark.slow
 def test_who_has_no_machine_and_who_does_not_answer_are_told_apart(cloud: Cloud) -> None:
     cloud.control.no_capacity(type="c5.large")
     done = cloud.playbook("class_start", **BRIEFLY, roster=ROSTER)
