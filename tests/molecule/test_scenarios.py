@@ -10,9 +10,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # The real driver packages, built for the machine, the distribution's whole toolkit, MXNet for a GPU: minutes, and 4 GB.
 SLOW = ("cuda_driver", "cuda_toolkit", "gluon_env_gpu")
+# First, so that the others run beside it and not before it.
+LONG = "jupyter"
+NAMES = (file.parent.name for file in ROOT.glob("molecule/*/molecule.yml"))
 SCENARIOS = [
     pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
-    for name in sorted(file.parent.name for file in ROOT.glob("molecule/*/molecule.yml"))
+    for name in sorted(NAMES, key=lambda name: (name != LONG, name))
 ]
 
 

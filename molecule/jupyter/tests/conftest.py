@@ -39,7 +39,8 @@ def playbook(file: str | Path, *arguments: str, **environment: str) -> subproces
     return subprocess.run(
         [*command, "-e", f"project={MACHINE}", *arguments, file],
         cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", **environment},
+        # Molecule forces colours, and they would be part of what is read.
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0", **environment},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
