@@ -190,6 +190,7 @@ class TestTerminate:
         proven(cloud, all="yes", purge="data", keep="")
         assert its.exists(**things) == set()
 
+    @pytest.mark.slow
     def test_an_image_that_nobody_asked_to_keep_fails_it_with_the_command(self, cloud: Cloud, its: Belongings) -> None:
         cloud.machines("reader")
         image = its.image(cloud.instances()[0]["InstanceId"], f"{cloud.project}-baked")
@@ -203,6 +204,7 @@ class TestTerminate:
         proven(cloud, purge=["images"])
         assert its.exists(image=image) == set()
 
+    @pytest.mark.slow
     def test_the_project_keeps_key_and_group_while_it_has_machines(self, cloud: Cloud, its: Belongings) -> None:
         cloud.machines("reader", "bob")
         things = {"key": its.key(), "group": its.group()}
@@ -211,6 +213,7 @@ class TestTerminate:
         proven(cloud, all="yes")
         assert (states(cloud), its.exists(**things)) == ({}, set())
 
+    @pytest.mark.slow
     def test_a_group_in_use_elsewhere_is_told_and_a_later_run_finishes(self, cloud: Cloud, its: Belongings) -> None:
         cloud.machines("reader")
         things = {"key": its.key(), "group": its.group()}
