@@ -11,6 +11,8 @@ import pytest
 import yaml
 from documents import DOCUMENTS, ROOT
 
+from plugins.module_utils.ec2_catalog import FAMILIES, SYSTEMS
+
 ERRORS = (ROOT / "docs/errors.md").read_text()
 QUOTED = re.findall(r"^\| `(.+?)` \|", ERRORS, re.M)
 CHAPTER = ROOT / "docs/chapter.md"
@@ -27,7 +29,8 @@ def said() -> str:
 def test_a_quoted_error_is_one_that_the_product_gives(quote: str, said: str) -> None:
     # So much of it is literal that it can be of one error only.
     assert len(quote.replace(documents.VALUE, "")) >= 15
-    assert quote in said
+    # A name before it may be put there elsewhere.
+    assert quote.removeprefix(f"{documents.VALUE} ") in said
 
 
 def test_an_old_error_would_be_found(said: str) -> None:
@@ -101,7 +104,9 @@ def shape(text: str) -> list[tuple[str, int]]:
 
 def typed(text: str) -> list[str]:
     """What a reader types, and the options beside it; names that the languages write each their own way as one."""
-    return [re.sub(r"名字|NAME", "NAME", one) for one in documents.commands(text) + sorted(documents.options(text))]
+    return [
+        re.sub(r"名字|NAME|<.*>", "NAME", one) for one in documents.commands(text) + sorted(documents.options(text))
+    ]
 
 
 def test_both_languages_have_the_same_commands() -> None:
@@ -117,3 +122,29 @@ def test_both_languages_have_the_same_figures() -> None:
     rows = [re.findall(r"^\|.*", text, re.M) for text in (README, CHINESE)]
     figures = [[sorted(re.findall(r"\d[\d.,]*\d|\d", row)) for row in of_one] for of_one in rows]
     assert figures[1] == figures[0]
+
+
+def rows(head: str) -> list[list[str]]:
+    """The cells of the table in a section of docs/support.md."""
+    text = (ROOT / "docs/support.md").read_text()
+    body = re.search(rf"^## {head}\n(.*?)(?=^## |\Z)", text, re.M | re.S)[1]
+    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|.*$", body, re.M)]
+    return found[2:]
+
+
+def test_every_system_gpu_edition_and_action_is_said_to_be_tried_or_not() -> None:
+    assert {row[0].strip("`") for row in rows("Systems")} == set(SYSTEMS)
+    gpus = {name: (gpu, compute) for names, gpu, compute, *_ in rows("GPUs") for name in names.split(", ")}
+    assert gpus == {name: (family.gpu, family.compute) for name, family in FAMILIES.items()}
+    locks = {row[0].strip("`") for row in rows("Editions")}
+    assert locks == {file.stem for file in ROOT.glob("playbooks/editions/*.txt")}
+    actions = [name for row in rows("Actions") for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(actions) == sorted(file.stem for file in ROOT.glob("playbooks/*.yml"))
+
+
+def test_a_family_is_said_to_be_refused_where_it_is() -> None:
+    edition = yaml.safe_load((ROOT / "playbooks/editions/d2l-zh-v1.yml").read_text())
+    capable = edition["edition_gpu_architectures"]
+    for names, _, _, runs, _ in rows("GPUs"):
+        for family in (FAMILIES[name] for name in names.split(", ")):
+            assert (runs == "yes") == (not family.refused and family.compute in capable), names

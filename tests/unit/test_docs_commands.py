@@ -89,9 +89,9 @@ def words(command: str) -> list[str]:
         elif re.fullmatch(r"--[a-z]+|tools/\S+", part):
             found.append(re.escape(part))
     for name, value in documents.extra(command).items():
-        found.append(rf"\b{name}\b")
-        if value not in ("", "yes") and not PLACEHOLDER.search(value) and not value[0].isdigit():
-            found.append(rf"\b{re.escape(value)}\b")
+        plain = value not in ("", "yes") and not PLACEHOLDER.search(value) and not value[0].isdigit()
+        # As a string of -e, as an argument, or in a mapping.
+        found.append(rf"\b{name}\b" + (rf"\W.{{0,25}}\b{re.escape(value)}\b" if plain else ""))
     if target := re.match(r"(?:sudo )?make ([a-z-]+)", command):
         recipe = re.search(rf"^{target[1]}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M)
         assert recipe, command
