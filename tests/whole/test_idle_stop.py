@@ -48,8 +48,11 @@ def test_the_machine_says_what_keeps_it_up(shown: Run) -> None:
 
 
 def test_it_is_kept_up_for_as_long_as_somebody_says(shown: Run) -> None:
-    assert "keeps it up for another 8.0 hours" in playbook("playbooks/idle.yml", "-e", "keep=8").output
-    assert "keeps it up" not in playbook("playbooks/idle.yml", "-e", "keep=0").output
+    ask = "sudo gluon-idle status --fresh --json"
+    playbook("playbooks/idle.yml", "-e", "keep=8")
+    assert "keeps it up for another 8.0 hours" in on_machine(ask)
+    playbook("playbooks/idle.yml", "-e", "keep=0")
+    assert "keeps it up" not in on_machine(ask)
 
 
 def test_it_stops_itself_with_the_tunnel_open(ec2: object, shown: Run) -> None:
