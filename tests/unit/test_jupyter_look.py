@@ -6,8 +6,11 @@ import importlib.util
 import json
 import os
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +92,35 @@ def test_so_it_is_where_no_server_shows_it(look: Any, place: Place, state: dict[
 def test_so_is_what_the_server_was_not_to_import(look: Any, place: Place) -> None:
     assert version(look, place, "notebook.app") == "0.0"
     assert version(look, place, "jupyterlab.labapp") == "0.0"
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    """Answers as a notebook server to those whose headers are on its list."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.headers["Authorization"] in server.known else 403)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.known = ["token c0ffee"]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_server_that_answers_to_its_token_alone_is_well(look: Any, server: Any, tmp_path: Path) -> None:
+    token, active = tmp_path / "token", {"ActiveState": "active"}
+    assert not look.answers(server.server_port, token, active)
+    token.write_text("c0ffee\n")
+    assert look.answers(server.server_port, token, active)
+    assert not look.answers(server.server_port, token, {"ActiveState": "failed"})
+    server.known.append(None)
+    assert not look.answers(server.server_port, token, active)
+    for other in (b"tea", b"\xff\xfe", b"a\nb"):
+        token.write_bytes(other)
+        assert not look.answers(server.server_port, token, active)

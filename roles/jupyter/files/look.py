@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import pwd
 import re
@@ -111,6 +112,23 @@ def culprit(port: int, state: dict[str, str]) -> str:
     return ""
 
 
+def answers(port: int, token: Path, state: dict[str, str]) -> bool:
+    """Whether the unit answers to its token, and to nobody without it."""
+    if state.get("ActiveState") != "active":
+        return False
+    said = []
+    try:
+        for headers in ({"Authorization": f"token {token.read_text().strip()}"}, {}):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/api/status", headers=headers)
+            said.append(connection.getresponse().status)
+            connection.close()
+    # A token that cannot be one is no answer either.
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+    return said == [200, 403]
+
+
 def unread(paths: Iterable[Path], state: dict[str, str]) -> bool:
     """Whether a running server started before one of the files was last changed."""
     began = started(state)
@@ -127,6 +145,7 @@ def look(question: dict[str, Any]) -> dict[str, Any]:
         "user": user(question["user"]),
         "directory": not question["directory"] or Path(question["directory"]).is_dir(),
         "culprit": culprit(question["port"], state),
+        "answers": answers(int(question["port"]), token, state),
         "folder": Path(question["files"][0]).parent.is_dir(),
         "files": {path: text and hashlib.sha256(text).hexdigest() for path, text in files.items()},
         "leftovers": [path for path in question["others"] if ours(Path(path), question["mark"])],
