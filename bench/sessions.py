@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from bench.local import ANSIBLE, INVENTORY, STATE, Figure, play, role, timed
 
 MACHINE = "reader"
-ROLES = ["cuda", "miniconda", "gluon_env", "jupyter", "idle_stop"]
+# Those that a local machine has: it never stops itself.
+ROLES = ["cuda", "miniconda", "gluon_env", "jupyter"]
 DROP_IN = "/etc/ssh/sshd_config.d/bench.conf"
 # A run of seconds is disturbed by anything; of as many the quickest counts, of each kind alike.
 TIMES = 3
