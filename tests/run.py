@@ -1,4 +1,4 @@
-"""Run the parts of the test suite one after the other, and say how long each took.
+"""Run the parts of the test suite in two lanes beside each other, and say how long each took.
 
 Every part runs whatever became of those before it. The output of each is kept in .cache/test-log.
 """
@@ -10,7 +10,10 @@ import os
 import shlex
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,34 +28,50 @@ def pytest(folder: str, *options: str, which: str = "not slow") -> list[str]:
 # Two tests at a time, each in a process with a local EC2 of its own. A file that prepares machines for all its tests
 # stays together.
 EACH, FILES = ("-n2", "--dist=worksteal"), ("-n2", "--dist=loadfile")
-# In this order: what is quick to fail first; `whole` starts the local EC2 that molecule uses too, `down` removes it.
-PARTS: dict[str, list[str]] = {
-    "lint": ["tools/lint"],
-    "unit": pytest("unit", *EACH),
-    "local-ec2": pytest("local_ec2", *FILES),
-    "ec2": pytest("ec2", *EACH),
-    "upstream": pytest("upstream", *FILES),
-    "cuda": pytest("cuda", *FILES),
-    "whole": pytest("whole"),
-    "ops": pytest("ops", *FILES),
-    "molecule": pytest("molecule", *EACH),
-    "down": pytest("down"),
-}
-SLOW: dict[str, list[str]] = {
-    "ec2-slow": pytest("ec2", which="slow"),
-    "cuda-slow": pytest("cuda", *FILES, which="slow"),
-    "whole-slow": pytest("whole", which="slow"),
-    "ops-slow": pytest("ops/test_examples.py", which="slow"),
-    "sanity": pytest("ops/test_sanity.py", which="slow"),
-    "matrix": pytest("ops/test_cores.py", which="slow"),
-    "upgrade": pytest("ops/test_upgrade.py", which="slow"),
-    "molecule-slow": pytest("molecule", which="slow"),
-}
+# In each lane one part after the other, what is quick to fail first. Those of the first lane have local EC2s of their
+# own; those of the second, which wait for machines more than they work, share that of tools/test.
+LANES: list[dict[str, list[str]]] = [
+    {
+        "lint": ["tools/lint"],
+        "unit": pytest("unit", *EACH),
+        "local-ec2": pytest("local_ec2", *FILES),
+        "ec2": pytest("ec2", *EACH),
+        "upstream": pytest("upstream", *FILES),
+        "cuda": pytest("cuda", *FILES),
+    },
+    {
+        "whole": pytest("whole"),
+        "ops": pytest("ops", *FILES),
+        "molecule": pytest("molecule", *EACH),
+    },
+]
+SLOW: list[dict[str, list[str]]] = [
+    {
+        "ec2-slow": pytest("ec2", which="slow"),
+        "cuda-slow": pytest("cuda", *FILES, which="slow"),
+    },
+    {
+        "whole-slow": pytest("whole", which="slow"),
+        "ops-slow": pytest("ops/test_examples.py", which="slow"),
+        "sanity": pytest("ops/test_sanity.py", which="slow"),
+        "matrix": pytest("ops/test_cores.py", which="slow"),
+        "upgrade": pytest("ops/test_upgrade.py", which="slow"),
+        "molecule-slow": pytest("molecule", which="slow"),
+    },
+]
+# Removes that local EC2, when all else has ended.
+LAST: dict[str, list[str]] = {"down": pytest("down")}
+printing = threading.Lock()
+
+
+def say(text: str) -> None:
+    with printing:
+        print(text, flush=True)
 
 
 def run(name: str, command: list[str]) -> tuple[bool, float]:
     """Run one part, showing and keeping what it says; whether it passed, and its seconds."""
-    print(f"\n==> {name}: {shlex.join([Path(command[0]).name, *command[1:]])}", flush=True)
+    say(f"\n==> {name}: {shlex.join([Path(command[0]).name, *command[1:]])}")
     environment = os.environ | {
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "MOLECULE_GLOB": "molecule/*/molecule.yml",
@@ -66,30 +85,39 @@ def run(name: str, command: list[str]) -> tuple[bool, float]:
         assert process.stdout
         for line in process.stdout:
             log.write(line)
-            print(line, end="", flush=True)
+            say(f"{name:>9} | {line.rstrip()}")
     return process.wait() == 0, time.monotonic() - started
 
 
+def run_lane(parts: dict[str, list[str]]) -> dict[str, tuple[bool, float]]:
+    return {name: run(name, command) for name, command in parts.items()}
+
+
+def chosen_of(parts: dict[str, list[str]], asked: Iterable[str]) -> dict[str, list[str]]:
+    return {name: command for name, command in parts.items() if name in asked}
+
+
 def main() -> int:
+    every = [name for parts in [*LANES, *SLOW, LAST] for name in parts]
+    slow = [name for parts in SLOW for name in parts]
     parser = argparse.ArgumentParser(prog="tools/test", description=__doc__)
-    parser.add_argument("--slow", action="store_true", help=f"the slow parts too: {', '.join(SLOW)}")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these of {', '.join([*PARTS, *SLOW])}")
-    asked = parser.parse_args()
-    known = PARTS | SLOW
-    unknown = [part for part in asked.parts if part not in known]
-    if unknown:
-        parser.error(f"no part is called {', '.join(unknown)}; there are {', '.join(known)}")
-    chosen = {part: known[part] for part in asked.parts} if asked.parts else dict(PARTS)
-    if asked.slow and not asked.parts:
-        down = chosen.pop("down")
-        chosen |= SLOW | {"down": down}
+    parser.add_argument("--slow", action="store_true", help=f"the slow parts too: {', '.join(slow)}")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these of {', '.join(every)}")
+    options = parser.parse_args()
+    if unknown := [part for part in options.parts if part not in every]:
+        parser.error(f"no part is called {', '.join(unknown)}; there are {', '.join(every)}")
+    asked = options.parts or [part for part in every if options.slow or part not in slow]
+    lanes = [chosen_of(usual | slow, asked) for usual, slow in zip(LANES, SLOW, strict=True)]
     LOG.mkdir(parents=True, exist_ok=True)
-    ended = {name: run(name, command) for name, command in chosen.items()}
-    print("\nTime of each part:")
-    for name, (passed, seconds) in ended.items():
+    started = time.monotonic()
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        ended = [result for lane in pool.map(run_lane, lanes) for result in lane.items()]
+    ended += run_lane(chosen_of(LAST, asked)).items()
+    print("\nTime of each part, beside those of the other lane:")
+    for name, (passed, seconds) in ended:
         print(f"  {name:<24} {seconds:6.0f} s  {'' if passed else 'FAILED, see .cache/test-log/' + name + '.log'}")
-    print(f"  {'all of it':<24} {sum(seconds for _, seconds in ended.values()):6.0f} s\n")
-    failures = sum(not passed for passed, _ in ended.values())
+    print(f"  {'all of it':<24} {time.monotonic() - started:6.0f} s\n")
+    failures = sum(not passed for _, (passed, _) in ended)
     print(f"parts: {len(ended) - failures} passed, {failures} failed")
     return 1 if failures else 0
 

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import pytest
 
 from local_ec2.control import Control
@@ -92,6 +93,10 @@ def baked(first: Run) -> Baked:
         on_machine("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1],
         on_machine("cat .ssh/authorized_keys").split()[1],
     )
+    # One that an earlier run left would be in the way: an image is never replaced.
+    ec2 = boto3.client("ec2", "us-east-1", endpoint_url=ENDPOINT, aws_access_key_id="a", aws_secret_access_key="b")
+    for image in ec2.describe_images(Filters=[{"Name": "name", "Values": [IMAGE]}])["Images"]:
+        ec2.deregister_image(ImageId=image["ImageId"])
     control = Control(ENDPOINT)
     control.forget_requests()
     run = playbook("playbooks/bake.yml", "-e", f"image={IMAGE}")
