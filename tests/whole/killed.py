@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import json
 import os
 import re
@@ -30,22 +31,20 @@ if cd ~/*/chapter_prerequisite 2>/dev/null; then
   [ -e mine.md ] || { echo 'a note of mine' > mine.md; echo 'my last line' >> ndarray.md; }
   echo notes $(cat mine.md ndarray.md | sha256sum)
 fi
-sudo cat /etc/jupyter/token 2>/dev/null | sed 's/^/token /'
+token=$(sudo cat /etc/jupyter/token 2>/dev/null) && echo token $token
 cd /opt/miniconda3/envs 2>/dev/null && [ ! -e .gluon.lock ] && [ -e gluon/conda-meta/history ] &&
   echo environment $(stat -c %i gluon/bin/python gluon/lib/python*/site-packages/mxnet/libmxnet.so)
 true
 """
 FILES = "sudo find / /tmp /var/tmp /run/lock -xdev -not -path '*/__pycache__*'"
-# Without those of logins, such as the one that asks.
-PROCESSES = """
-for one in /proc/[0-9]*; do sudo tr '\\0' ' ' < $one/cmdline; echo; done 2>/dev/null |
-  grep -vE '^(sshd: |sudo |bash -c |sh -c |\\(sd-pam\\)|/lib/systemd/systemd --user|$)'
-"""
+PROCESSES = "for one in /proc/[0-9]*; do sudo cat $one/cmdline 2>/dev/null | tr '\\0\\n' '  '; echo; done"
+# Those of logins, such as the one that asks.
+LOGINS = re.compile(r"(sshd: |sudo |bash -c |sh -c |cat |tr |\(sd-pam\)|/lib/systemd/systemd --user)")
 UNWELL = "sudo dpkg --audit; ls /var/lib/dpkg/updates; systemctl --failed --plain --no-legend"
 
 
 class Moment(NamedTuple):
-    """`before` or `after` a task, and which of that name it is."""
+    """`before` or `after` a task, whose name may end in *, and which of that name it is."""
 
     event: str
     task: str
@@ -62,6 +61,10 @@ class Point:
     moment: Moment
     until: Callable[[Project], None] | None = None
     later: frozenset[Moment] = frozenset()
+
+    def is_at(self, moment: Moment) -> bool:
+        event, task, number = self.moment
+        return (moment.event, moment.number) == (event, number) and fnmatch.fnmatchcase(moment.task, task)
 
 
 @dataclass
@@ -135,7 +138,7 @@ class Project:
         for line in iter(lines.readline, ""):
             moment = Moment(*json.loads(line))
             seen.append((moment, time.monotonic()))
-            is_there = point is not None and moment == point.moment
+            is_there = point is not None and point.is_at(moment)
             if point and (moment in point.later or (is_there and not point.until)):
                 return moment
             lines.write("\n")
@@ -150,10 +153,13 @@ class Project:
         found = {}
         for place in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if f"HOME={self.home}\0".encode() in (place / "environ").read_bytes():
-                    found[int(place.name)] = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-        # What is ending has no words any more.
-        return {pid: command for pid, command in found.items() if command}
+                command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+                # The connection that others share has written its name, with its socket, over its environment. What is
+                # ending has no name any more.
+                known = (place / "environ").read_bytes() + command.encode()
+                if command and str(self.home).encode() in known:
+                    found[int(place.name)] = command
+        return found
 
     def ssh(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a command on the machine, over a connection of the test's own."""
@@ -210,8 +216,8 @@ def cut(project: Project, run: subprocess.Popen) -> int:
 
 
 def both_off(project: Project, run: subprocess.Popen) -> int:
-    """The machine loses its power, too, if there is one yet. EC2 shows it stopped then."""
-    for instance in instances(project.name):
+    """The machine loses its power, too, if there is one that is up. EC2 shows it stopped then."""
+    for instance in [] if project.ssh("true").returncode else instances(project.name):
         machine = shell("podman", "ps", "--quiet", "--filter", f"name={instance}").output.strip()
         shell("podman", "kill", "--signal", "KILL", machine)
         wait_for(project.name, "stopped")
@@ -235,6 +241,16 @@ def seconds(number: float) -> Callable[[Project], None]:
     return lambda project: time.sleep(number)
 
 
+def files(machine: Callable[[str], str]) -> set[str]:
+    """What lies on a machine."""
+    return alike(machine(FILES))
+
+
+def processes(machine: Callable[[str], str]) -> set[str]:
+    return {line.strip() for line in alike(machine(PROCESSES)) if not LOGINS.match(line)}
+
+
 def alike(lines: str) -> set[str]:
     """Without the numbers by which two machines differ."""
-    return set(re.sub(r"[0-9a-f]{32}|\d+", "0", re.sub(r"(systemd-private-\S+-)\w{6}", r"\1", lines)).splitlines())
+    named = re.sub(r"(systemd-private-\S+-)\w{6}", r"\1", lines)
+    return set(re.sub(r"[0-9a-f]{32}|i-[0-9a-f]{17}|\d+", "0", named).splitlines())
