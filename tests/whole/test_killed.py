@@ -59,14 +59,22 @@ def tunnelled(project: Project) -> None:
         time.sleep(0.02)
 
 
-INSTALLER = on_machine("[ -e /opt/miniconda3/.miniconda_begun ]")
+# While the installer is at work dpkg has a journal, as after a loss of power, until `dpkg --configure -a` reads it.
+JOURNAL = "sed -n '/^Package: sudo$/,/^$/p' /var/lib/dpkg/status | sudo tee /var/lib/dpkg/updates/0000 >/dev/null"
+
+
+def unfinished(project: Project) -> None:
+    on_machine("[ -e /opt/miniconda3/.miniconda_begun ]")(project)
+    project.on_machine(JOURNAL)
+
+
 DPKG = on_machine("grep -qsx dpkg /proc/[0-9]*/comm")
 # conda's part is there, and pip's is at work.
 CONDA = on_machine("[ -e /opt/miniconda3/envs/gluon/conda-meta/history ]")
 SAMPLE: Plan = [
     (after("ec2 : Have its public half in EC2"), interrupt),
     (before("ec2 : Launch what is missing and start what is stopped", until=lambda it: wait_for(it.name)), cut),
-    (before("miniconda : Install *", until=INSTALLER), kill),
+    (before("miniconda : Install *", until=unfinished), kill),
     (before("gluon_env : Install what is missing *", until=DPKG), both_off),
     (before("gluon_env : Build the environment *", until=CONDA), interrupt),
     # It waits for the one that goes on.
@@ -210,7 +218,7 @@ def test_the_machine_is_well(story: Story) -> None:
 
 def test_here_are_the_connection_and_the_tunnel_alone(story: Story) -> None:
     for life in story.lives:
-        connection, tunnel = life.connections
+        tunnel, connection = life.connections
         assert " -N -L 127.0.0.1:" in tunnel and "[mux]" in connection
 
 
