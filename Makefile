@@ -30,7 +30,7 @@ lint: ## Check the style of everything
 	@tools/venv tests/requirements.txt
 	@tools/lint
 
-bench: ## Measure the converged local machine
+bench: ## Measure what bench/README.md lists, on the machine of `make local`
 	@tools/venv tests/requirements.txt
 	@.venv/bin/python -m bench
 

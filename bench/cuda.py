@@ -9,23 +9,15 @@ bench-..., and deleted at the end.
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import time
 from typing import Any
 
 import yaml
 
-from bench.__main__ import ROOT
-from bench.cloud import STATE, playbook
+from bench.local import ROOT, by_hand, new_machines, playbook, role
 
 TABLE = ROOT / "roles/cuda/vars/main/platforms.yml"
 TOOLKITS = [{"source": "distribution"}]
-ROLE = """- hosts: "{{ hosts }}"
-  become: true
-  gather_subset: [min]
-  tasks: [{ansible.builtin.include_role: {name: cuda}}]
-"""
 
 
 def debian() -> dict[str, Any]:
@@ -40,7 +32,7 @@ def commands() -> str:
     install = "apt-get install -qq -y --no-install-recommends"
     return "\n".join(
         [
-            "set -eu; export DEBIAN_FRONTEND=noninteractive",
+            "export DEBIAN_FRONTEND=noninteractive",
             f"sed -i 's/^Components: main$/& {' '.join(own['components'])}/' /etc/apt/sources.list.d/debian.sources",
             "apt-get update -qq",
             f"{install} {' '.join(own['build_tools'])}",
@@ -50,28 +42,11 @@ def commands() -> str:
     )
 
 
-def by_hand_seconds(name: str) -> float:
-    started = time.monotonic()
-    done = subprocess.run(
-        ["ssh", "-F", STATE / "ssh_config", name, "sudo sh"],
-        input=commands(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(f"by hand failed:\n{(done.stdout + done.stderr)[-3000:]}")
-    return time.monotonic() - started
-
-
 def of_by_hand() -> None:
-    play = ROOT / ".cache/bench-cuda.yml"
-    play.parent.mkdir(exist_ok=True)
-    play.write_text(ROLE)
     # Wherever a mirror keeps what it has fetched, who comes first has the slower downloads: that is the role.
-    role = playbook(play, hosts="bench-role", cuda_gpu="T4", cuda_toolkits=TOOLKITS)
-    hand = by_hand_seconds("bench-hand")
-    print(f"\ndriver and toolkit on Debian 12: by the role {role:.0f} s, by hand {hand:.0f} s, {role / hand:.2f} times")
+    ours = playbook(role("cuda"), hosts="bench-role", cuda_gpu="T4", cuda_toolkits=TOOLKITS)
+    hand = by_hand("bench-hand", commands())
+    print(f"\ndriver and toolkit on Debian 12: by the role {ours:.0f} s, by hand {hand:.0f} s, {ours / hand:.2f} times")
 
 
 def of_overlap() -> None:
@@ -85,8 +60,8 @@ def of_overlap() -> None:
 
 
 PARTS = {
-    "by-hand": (of_by_hand, ["bench-hand", "bench-role"]),
-    "overlap": (of_overlap, ["bench-after", "bench-beside"]),
+    "by-hand": (of_by_hand, ["hand", "role"]),
+    "overlap": (of_overlap, ["after", "beside"]),
 }
 
 
@@ -96,12 +71,8 @@ def main() -> int:
         sys.exit(f"No part is called {', '.join(unknown)}; there are {', '.join(PARTS)}.")
     for part in asked:
         measure, names = PARTS[part]
-        machines = [{"name": name} for name in names]
-        playbook("playbooks/provision.yml", machines=machines)
-        try:
+        with new_machines(*names):
             measure()
-        finally:
-            playbook("playbooks/terminate.yml", machines=machines, confirm="yes", allowed=2)
     return 0
 
 

@@ -3,14 +3,48 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
+import sys
+import types
 from pathlib import Path
+from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 TERMINALS = ("/dev/pts/", "/dev/tty")
+TEXTS = ("about", "token", "page", "trouble", "command", "instance_type", "market")
+NOTEBOOK = {
+    "name": {"type": "str", "required": True},
+    "port": {"type": "int"},
+    "usd_hour": {"type": "float"},
+    **{name: {"type": "str", "default": ""} for name in TEXTS},
+}
+NOTEBOOK["token"]["no_log"] = True
+SPEC = {
+    "notebooks": {"type": "list", "elements": "dict", "required": True, "options": NOTEBOOK},
+    "hints": {"type": "dict", "default": {}},
+    "hint_without_token": {"type": "str", "default": "", "no_log": False},
+    "show_token": {"type": "str", "choices": ["terminal", "always", "never"], "default": "terminal", "no_log": False},
+    "region": {"type": "str", "default": ""},
+    "price_table": {"type": "path"},
+}
+# As in ec2_preflight.py.
+OURS = types.ModuleType("gluon_ec2_plugins")
+OURS.__path__ = [str(Path(__file__).absolute().parents[1])]
+
+
+def ours(name: str) -> types.ModuleType:
+    """One of this collection's module_utils."""
+    sys.modules[OURS.__name__] = OURS
+    return importlib.import_module(f"{OURS.__name__}.module_utils.{name}")
+
+
+def nobody(service: str, region: str) -> Any:
+    """In place of boto3's clients: the card asks nobody."""
+    raise LookupError(service)
 
 
 def at_a_terminal() -> bool:
@@ -32,30 +66,26 @@ def at_a_terminal() -> bool:
 
 
 class ActionModule(ActionBase):
-    """Documented in plugins/modules/card.py, which makes the lines."""
+    """Documented in plugins/modules/card.py."""
 
     TRANSFERS_FILES = False
+    _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        args = dict(self._task.args)
-        wish, how = args.pop("show_token", "terminal"), args.pop("hint_without_token", "")
-        if wish not in ("terminal", "always", "never"):
-            return {"failed": True, "msg": f"show_token is {wish!r}: set it to terminal, always or never."}
-        entries = [dict(one) for one in args["notebooks"]]
-        tokens = {one["name"]: one.pop("token", "") for one in entries}
-        show = wish == "always" or (wish == "terminal" and at_a_terminal())
-        hints = dict(args.get("hints", {}))
-        if how and not show:
-            hints = {"token": how, **hints}
-        made = self._execute_module("card", args | {"notebooks": entries, "hints": hints}, task_vars=task_vars)
-        if made.get("failed"):
-            return made
+        _, asked = self.validate_argument_spec(argument_spec=SPEC)
+        tokens = {one["name"]: one.pop("token") for one in asked["notebooks"]}
+        show = asked["show_token"] == "always" or (asked["show_token"] == "terminal" and at_a_terminal())
+        hints = asked["hints"]
+        if asked["hint_without_token"] and not show:
+            hints = {"token": asked["hint_without_token"], **hints}
+        table = asked["price_table"]
+        prices = ours("ec2_prices").Prices(nobody, asked["region"], Path(table)) if table else None
         screen = Display()
-        for line in made["lines"]:
-            token = tokens.get(line["notebook"]) if show else ""
+        for line in ours("card").lines(asked["notebooks"], hints, prices):
+            token = tokens.get(line.notebook) if show else ""
             # A log file outlives the run: it gets the address alone.
             if token:
-                screen.display(f"{line['text']}?token={token}", color=line["color"], screen_only=True)
-            screen.display(line["text"], color=line["color"] or None, log_only=bool(token))
+                screen.display(f"{line.text}?token={token}", color=line.color, screen_only=True)
+            screen.display(line.text, color=line.color or None, log_only=bool(token))
         return {"changed": False}

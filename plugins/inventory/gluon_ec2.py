@@ -98,6 +98,7 @@ project: summer-school
 """
 
 import difflib
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -109,7 +110,12 @@ from ansible_collections.amazon.aws.plugins.plugin_utils.inventory import AWSInv
 
 try:
     import boto3
+    import botocore.session
     from botocore.exceptions import BotoCoreError, ClientError
+
+    # Each session would read EC2's model and the list of regions anew, most of the time that an answer takes. In a run
+    # they are read once: when the inventory is read again, and by modules that run in a worker, they are there.
+    botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 except ImportError:  # AWSInventoryBase says so, in its own words.
     BotoCoreError = ClientError = Exception
 

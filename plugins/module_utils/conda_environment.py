@@ -202,6 +202,8 @@ class Environment:
         leftovers = self.prefix.glob("lib/python*/site-packages/~*") if interrupted else []
         for path in [self.work / "tmp", *survey.broken, *leftovers]:
             shutil.rmtree(path, ignore_errors=True)
+        # uv's, of a run that was killed; see conda_pip.
+        (self.prefix / ".lock").unlink(missing_ok=True)
         (self.work / "tmp").mkdir(parents=True)
         self.isolate()
         if survey.lacking:

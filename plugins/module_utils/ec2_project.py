@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 ALIVE = ("pending", "running", "stopping", "stopped")
@@ -64,4 +65,6 @@ def summary(instance: dict[str, Any], name: str) -> dict[str, Any]:
         "private_ip_address": instance.get("PrivateIpAddress", ""),
         "login_user": tags.get("LoginUser", "ubuntu"),
         "owner": tags.get("Owner", ""),
+        # Seconds since it was launched, or started last.
+        "age": int((datetime.now(UTC) - instance["LaunchTime"]).total_seconds()),
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # MIT licence
-"""The lines of the card, without tokens; the action plugin of the same name adds those and shows them."""
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
 
 from __future__ import annotations
 
@@ -102,44 +102,3 @@ EXAMPLES = r"""
 """
 
 RETURN = r""" # """
-
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils.card import lines
-from ..module_utils.ec2_prices import Prices
-
-TEXTS = ("about", "page", "trouble", "command", "instance_type", "market")
-NOTEBOOK = {
-    "name": {"type": "str", "required": True},
-    "port": {"type": "int"},
-    "usd_hour": {"type": "float"},
-    **{name: {"type": "str", "default": ""} for name in TEXTS},
-}
-
-
-def nobody(service: str, region: str) -> Any:
-    """In place of boto3's clients: the card asks nobody."""
-    raise LookupError(service)
-
-
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "notebooks": {"type": "list", "elements": "dict", "required": True, "options": NOTEBOOK},
-            "hints": {"type": "dict", "default": {}},
-            "region": {"type": "str", "default": ""},
-            "price_table": {"type": "path"},
-        },
-        supports_check_mode=True,
-    )
-    asked = module.params
-    prices = Prices(nobody, asked["region"], Path(asked["price_table"])) if asked["price_table"] else None
-    card = lines(asked["notebooks"], asked["hints"], prices)
-    module.exit_json(changed=False, lines=[vars(line) for line in card])
-
-
-if __name__ == "__main__":
-    main()

@@ -18,7 +18,7 @@ description:
     asks AWS to raise a quota that is too small.
   - Checks the values by themselves first, without asking AWS; then credentials, types and zones, GPU, image, disk,
     network, price and vCPU quotas. All that is wrong is said at once, a sentence each.
-  - When no machine is missing or stopped, EC2 is asked for the machines and nothing else.
+  - When no machine is missing or stopped, EC2 is asked for the machines and the security group, and nothing else.
 options:
   machines:
     description: The machines.
@@ -224,6 +224,11 @@ ssh_from:
   description: Who is to reach port 22, as a CIDR.
   type: str
   returned: when no security group is given
+group_id:
+  description: The id of the project's security group, where that is there with just the rules and tags it is to have.
+    Empty where something is to be done about it.
+  type: str
+  returned: always
 lines:
   description: What is about to happen and what it costs, to show.
   type: list
@@ -241,6 +246,8 @@ from ansible.module_utils.urls import open_url
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
 from ..module_utils.ec2_errors import sentence
+from ..module_utils.ec2_group import found_groups, settled
+from ..module_utils.ec2_holdings import MANAGED_BY
 from ..module_utils.ec2_inputs import caller_refusal, refusals
 from ..module_utils.ec2_plan import Plan, Refused
 from ..module_utils.ec2_plan_lines import lines
@@ -334,11 +341,15 @@ def caller(asked: dict[str, Any]) -> str:
 def preflight(module: AnsibleAWSModule, clients: Clients) -> dict[str, Any]:
     asked = module.params
     names = [machine["name"] for machine in asked["machines"]]
+    ec2, project = clients("ec2"), asked["project"]
+    tags = {**asked["tags"], "Project": project, "Owner": asked["owner"], "ManagedBy": MANAGED_BY}
     with ThreadPoolExecutor(2) as pool:
         opens_port = not asked["security_group_ids"]
         comes_from = pool.submit(caller, asked) if opens_port and not asked["ssh_from"] else None
-        found = instances(clients("ec2"), asked["project"])
+        groups = pool.submit(found_groups, ec2, project, asked["vpc_id"]) if opens_port else None
+        found = instances(ec2, project)
         ssh_from = comes_from.result() if comes_from else asked["ssh_from"]
+        group_id = settled(groups.result(), tags, ssh_from) if groups else ""
     alive = by_name(found)
     for name in [name for name in names if len(alive.get(name, [])) > 1]:
         first, *others = [one["InstanceId"] for one in alive[name]]
@@ -356,6 +367,7 @@ def preflight(module: AnsibleAWSModule, clients: Clients) -> dict[str, Any]:
         "pending": [name for name, one in wanted.items() if state_of(one) == "pending"],
         "unnamed": [one["InstanceId"] for one in wanted.values() if not tags_of(one).get("Name")],
         "ssh_from": ssh_from,
+        "group_id": group_id,
         "candidates": {},
         "lines": [],
     }

@@ -24,6 +24,12 @@ options:
     type: list
     elements: path
     default: []
+  validate:
+    description: >-
+      Path of a file of O(files), and a command that says by its exit status whether it may be written. The draft's path
+      is put in for C(%s).
+    type: dict
+    default: {}
   folders:
     description: Folders that are there. Those that the files lie in need not be named.
     type: list
@@ -93,6 +99,7 @@ stopped:
 """
 
 import os
+import shlex
 import stat
 import tempfile
 import time
@@ -159,7 +166,16 @@ class Service:
                 file.write(text.encode())
                 os.fchown(handle, 0, 0)
                 os.fchmod(handle, mode)
+            self.validate(path, draft)
             Path(draft).replace(path)
+
+    def validate(self, path: Path, draft: str) -> None:
+        command = [word.replace("%s", draft) for word in shlex.split(self.module.params["validate"].get(str(path), ""))]
+        status, out, err = self.module.run_command(command) if command else (0, "", "")
+        if status:
+            Path(draft).unlink()
+            words = (err or out).strip().replace(draft, str(path))
+            self.module.fail_json(msg=f"{path} stays as it was, since its new text is refused: {words}", **self.told)
 
     def remove(self, path: Path) -> None:
         """A folder in which something else lies stays."""
@@ -210,6 +226,7 @@ def main() -> None:
         argument_spec={
             "files": {"type": "dict", "default": {}},
             "executables": {"type": "list", "elements": "path", "default": []},
+            "validate": {"type": "dict", "default": {}},
             "folders": {"type": "list", "elements": "path", "default": []},
             "absent": {"type": "list", "elements": "path", "default": []},
             "units": {"type": "list", "elements": "str", "default": []},

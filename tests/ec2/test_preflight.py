@@ -49,11 +49,12 @@ class TestWhatItAsks:
         assert (result["missing"], cloud.writes()) == (["alice", "bob"], [])
         assert not [one for one in cloud.control.requests() if one["code"]]
 
-    def test_with_nothing_to_do_it_asks_for_the_machines_alone(self, cloud: Cloud) -> None:
+    def test_with_nothing_to_do_it_asks_for_the_machines_and_the_group_alone(self, cloud: Cloud) -> None:
         cloud.machines("reader")
         cloud.control.forget_requests()
         result = cloud.preflight("reader")
-        assert [one["action"] for one in cloud.control.requests()] == ["DescribeInstances"]
+        asked = sorted(one["action"] for one in cloud.control.requests())
+        assert asked == ["DescribeInstances", "DescribeSecurityGroups"]
         assert (result["missing"], result["asleep"], result["lines"]) == ([], [], [])
 
     def test_places_are_in_the_order_of_the_wish(self, cloud: Cloud) -> None:

@@ -37,6 +37,8 @@ class TestInterrupted:
         cloud.playbook("provision", **BRIEFLY)
         assert cloud.names() == ["reader"]
         assert {"CreateSecurityGroup", "ImportKeyPair"}.isdisjoint(cloud.writes())
+        # The preflight has seen that the group is as it should be.
+        assert cloud.calls("GetCallerIdentity") == 0
 
     def test_a_group_that_another_run_makes_at_this_moment_is_taken(self, cloud: Cloud) -> None:
         """D12."""
@@ -108,6 +110,13 @@ class TestUnreachable:
         assert "The end of its console:" in text
         assert "The machines are kept, and cost money" in text
         assert cloud.names() == ["reader"]
+
+    def test_one_that_another_run_has_launched_a_moment_ago_is_waited_for_too(self, cloud: Cloud) -> None:
+        """B2."""
+        cloud.machines("reader")
+        done = cloud.playbook("provision", ec2_timeout=20)
+        assert done.returncode == 2
+        assert "reader does not let SSH in" in lines_of(done.stdout)
 
     def test_a_security_group_that_shuts_out_the_caller_is_named(self, cloud: Cloud) -> None:
         cloud.machines("reader")

@@ -162,6 +162,11 @@ def test_the_playbook_shows_the_table(cloud: Cloud) -> None:
     assert "changed=0" in done.stdout
 
 
+def test_the_playbook_is_about_the_region_that_is_named(cloud: Cloud) -> None:
+    cloud.machines("reader")
+    assert "no such machine in eu-west-1" in cloud.playbook("status", "-e", "region=eu-west-1").stdout
+
+
 def test_local_time_is_shown(cloud: Cloud) -> None:
     cloud.machines("reader")
     since = datetime.fromisoformat(status(cloud)["machines"][0]["up_since"])

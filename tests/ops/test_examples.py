@@ -21,7 +21,7 @@ def project(shared_cloud: None, projects: Callable[..., Project], tarball: Path)
 @pytest.fixture(scope="module")
 def predicted(project: Project) -> Run:
     """What they would do to a fresh machine. Facts are injected, as Ansible still does without being told."""
-    return project.examples(*ROLES, more=("--check",))
+    return project.examples(*ROLES, more=("--check", "--diff"))
 
 
 @pytest.fixture(scope="module")

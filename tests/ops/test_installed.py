@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from project import EXAMPLES, ROLES, ROOT, Project
+from project import EXAMPLES, ROLES, ROOT, Project, built
 
 PLAYBOOKS = sorted(file.stem for file in (ROOT / "playbooks").glob("*.yml"))
 MODULES = {f"d2l.gluon_ec2.{file.stem}" for file in (ROOT / "plugins/modules").glob("*.py")}
@@ -19,6 +24,27 @@ def test_every_role_has_an_example() -> None:
 def test_what_is_installed_is_what_was_built(installed: Project) -> None:
     said = installed.succeeds("ansible-galaxy", "collection", "verify", "--offline", "d2l.gluon_ec2").output
     assert "Successfully verified" in said
+
+
+def test_it_is_installed_from_the_repository(projects: Callable[..., Project], tarball: Path) -> None:
+    """Its newest commit."""
+    project = projects()
+    project.install(tarball)
+    shutil.rmtree(project.collections / "d2l")
+    project.succeeds("ansible-galaxy", "collection", "install", "--offline", f"git+file://{ROOT}")
+    project.succeeds("ansible-playbook", "--syntax-check", "-i", "localhost,", "d2l.gluon_ec2.site")
+
+
+def test_a_newer_release_takes_its_place(projects: Callable[..., Project], tarball: Path, tmp_path: Path) -> None:
+    project, source = projects(), tmp_path / "newer"
+    project.install(tarball)
+    with tarfile.open(tarball) as archive:
+        archive.extractall(source, filter="data")
+    about = (ROOT / "galaxy.yml").read_text()
+    (source / "galaxy.yml").write_text(re.sub(r"^version: .*", "version: 99.0.0", about, flags=re.M))
+    newer = built(source, tmp_path)
+    project.succeeds("ansible-galaxy", "collection", "install", "--offline", "--upgrade", str(newer))
+    assert " 99.0.0" in project.succeeds("ansible-galaxy", "collection", "list", "d2l.gluon_ec2").output
 
 
 @pytest.mark.parametrize("inject", ["True", "False"])

@@ -22,7 +22,7 @@ MADE = {"FILES.json", "MANIFEST.json"}
 def content(tarball: Path) -> dict[str, bytes]:
     """The files by name."""
     with tarfile.open(tarball) as archive:
-        return {one.name: archive.extractfile(one).read() for one in archive if one.isfile()}
+        return {one.name: archive.extractfile(one).read() for one in archive if one.isfile() or one.issym()}
 
 
 def test_it_is_the_product_and_nothing_else(content: dict[str, bytes]) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from plugins.action.card import nobody
 from plugins.module_utils.card import lines
 from plugins.module_utils.ec2_prices import Prices
 from plugins.module_utils.ec2_text import width
-from plugins.modules.card import nobody
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "c0ffee" * 8

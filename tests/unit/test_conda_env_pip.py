@@ -100,3 +100,12 @@ def test_a_return_that_was_cut_off_is_completed(conda: Place) -> None:
     conda.prefix.with_name(".e.lock").write_text("4711\n")
     answer = conda()
     assert (answer["created"], conda.imported(), conda.beside()) == (False, "cpu", ["e"])
+
+
+def test_what_a_uv_that_was_killed_left_is_taken_away(conda: Place) -> None:
+    """It was through but for the end of its process, so no other uv comes and takes its lock for its own."""
+    conda()
+    (conda.prefix / ".lock").touch()
+    conda.prefix.with_name(".e.lock").write_text("4711\n")
+    assert conda()["changed"] is False
+    assert not (conda.prefix / ".lock").exists()

@@ -202,3 +202,15 @@ def test_a_place_that_cannot_be_written_is_named(host: Host) -> None:
     failed = host(files={f"{host.folder}/lib/program": "text"})
     assert failed["failed"] is True
     assert f"{host.folder}/lib" in failed["msg"]
+
+
+def test_a_text_that_is_refused_is_not_written(host: Host) -> None:
+    file = host.folder / "settings"
+    asked = {"files": {str(file): "one\n"}, "validate": {str(file): "grep -q one %s"}}
+    assert host(**asked)["written"] == [str(file)]
+    refused = host(
+        **asked | {"files": {str(file): "two\n"}, "validate": {str(file): "sh -c 'echo $0: no >&2; exit 1' %s"}}
+    )
+    assert refused["msg"] == f"{file} stays as it was, since its new text is refused: {file}: no"
+    assert file.read_text() == "one\n"
+    assert sorted(path.name for path in host.folder.iterdir()) == ["bin", "settings"]

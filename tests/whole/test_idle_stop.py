@@ -47,6 +47,14 @@ def test_the_machine_says_what_keeps_it_up(shown: Run) -> None:
     assert "  reader  in use: " in playbook("playbooks/idle.yml").output
 
 
+def test_it_is_kept_up_for_as_long_as_somebody_says(shown: Run) -> None:
+    ask = "sudo gluon-idle status --fresh --json"
+    playbook("playbooks/idle.yml", "-e", "keep=8")
+    assert "keeps it up for another 8.0 hours" in on_machine(ask)
+    playbook("playbooks/idle.yml", "-e", "keep=0")
+    assert "keeps it up" not in on_machine(ask)
+
+
 def test_it_stops_itself_with_the_tunnel_open(ec2: object, shown: Run) -> None:
     """Neither the tunnel nor the connection that Ansible leaves open keeps it up."""
     deadline = time.monotonic() + PATIENCE_SECONDS

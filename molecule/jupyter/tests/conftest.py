@@ -84,9 +84,13 @@ class Machine:
     def state(self, wanted: str = "ActiveState") -> str:
         return self(f"systemctl show -p {wanted} --value jupyter.service")
 
+    def told_by(self, program: str) -> dict[str, Any]:
+        """What a program beside this file, which asks the server, prints as JSON."""
+        return json.loads(self.python(Path(__file__).with_name(program).read_text(), TOKEN, str(PORT)))
+
     def leave_a_cell_running(self) -> dict[str, Any]:
         """A notebook whose cell takes minutes: {notebook, id, pid} of its kernel."""
-        return json.loads(self.python(Path(__file__).with_name("busy.py").read_text(), TOKEN, str(PORT)))
+        return self.told_by("busy.py")
 
     def wait(self, seconds: float = 30) -> None:
         """Until the server answers."""

@@ -1,24 +1,12 @@
 """What a machine's server makes of markdown chapters."""
 
-import json
-from pathlib import Path
-
 import pytest
-
-PYTHON = "/opt/miniconda3/envs/gluon/bin/python"
-TOKEN = "/etc/jupyter/token"
-PORT = 8888
 
 
 @pytest.fixture(scope="module")
-def found(host):
-    """What a browser's requests came to (see chapters.py)."""
-    code = Path(__file__).with_name("chapters.py").read_text()
-    with host.sudo():
-        done = host.run(f"{PYTHON} - {TOKEN} {PORT} <<'CODE'\n{code}\nCODE")
-        journal = host.check_output("journalctl -u jupyter.service -n 20 --no-pager -o cat")
-    assert done.rc == 0, f"{done.stderr}\n{journal}"
-    return json.loads(done.stdout)
+def found(machine):
+    """What a browser's requests came to."""
+    return machine.told_by("chapters.py")
 
 
 def test_chapters_are_listed_as_notebooks(found):

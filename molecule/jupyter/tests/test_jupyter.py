@@ -1,26 +1,16 @@
 """What a machine has once the jupyter role was there."""
 
-import json
 import re
 import time
-from pathlib import Path
 
 import pytest
-
-PYTHON = "/opt/miniconda3/envs/gluon/bin/python"
-TOKEN = "/etc/jupyter/token"
-PORT = 8888
+from conftest import PORT, TOKEN
 
 
 @pytest.fixture(scope="module")
-def read(host):
-    """What a reader's session in the browser came to (see browser.py)."""
-    code = Path(__file__).with_name("browser.py").read_text()
-    with host.sudo():
-        done = host.run(f"{PYTHON} - {TOKEN} {PORT} <<'CODE'\n{code}\nCODE")
-        journal = host.check_output("journalctl -u jupyter.service -n 20 --no-pager -o cat")
-    assert done.rc == 0, f"{done.stderr}\n{journal}"
-    return json.loads(done.stdout)
+def read(machine):
+    """What a reader's session in the browser came to."""
+    return machine.told_by("browser.py")
 
 
 @pytest.fixture(scope="module")

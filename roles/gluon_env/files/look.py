@@ -21,6 +21,12 @@ def missing(packages: list[str]) -> list[str]:
     return [package for package in packages if package not in installed]
 
 
+def interrupted(journal: Path = Path("/var/lib/dpkg/updates")) -> bool:
+    """Whether dpkg has begun what it has not finished; while there is a journal of that, apt refuses to work."""
+    audit = subprocess.run(["dpkg", "--audit"], capture_output=True, text=True).stdout
+    return bool(audit.strip() or any(journal.glob("[0-9]*")))
+
+
 NO_GIT = 127
 
 
@@ -71,6 +77,7 @@ def proven(proof: Path) -> list[str]:
 def main(question: dict) -> dict[str, object]:
     """The whole answer; the login's home is empty where there is no such login."""
     answer: dict[str, object] = {"missing": missing(question["packages"]), "home": ""}
+    answer["interrupted"] = bool(answer["missing"]) and interrupted()
     answer["proven"] = proven(Path(question["proof"]))
     try:
         user = pwd.getpwnam(question["user"])

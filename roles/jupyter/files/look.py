@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import pwd
 import re
@@ -23,15 +24,34 @@ def output(*command: str) -> str:
         return ""
 
 
-def served(python: str, imports: list[str], module: str) -> dict[str, str]:
+def served(python: str, imports: list[str], module: str, state: dict[str, str]) -> dict[str, str]:
     """Version of the environment's interface, and why it cannot be imported."""
-    code = f"import {', '.join(imports)}; print({module}.__version__)"
+    code = f"import {', '.join(imports)}"
+    if version := running(python, code, module, state):
+        return {"version": version, "error": ""}
+    code = f"{code}; print({module}.__version__)"
     try:
         done = subprocess.run([python, "-c", code], capture_output=True, text=True)
     except OSError as error:
         return {"version": "", "error": f"{python}: {error.strerror}"}
     reason = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
     return {"version": done.stdout.strip(), "error": "" if done.returncode == 0 else reason[0]}
+
+
+def running(python: str, code: str, module: str, state: dict[str, str]) -> str:
+    """Version of the interface that runs; empty where only an import, which takes seconds, tells if it still could.
+
+    The unit imports all of it before each start. What installs, removes or updates a package since then shows in the
+    times of the folder of all packages, or of the package's own.
+    """
+    began = started(state)
+    if began is None or f"argv[]={python} -c {code} ;" not in state.get("ExecCondition", ""):
+        return ""
+    sites = list(Path(python).parents[1].glob("lib/python3*/site-packages"))
+    touched = [*sites, *(entry for site in sites for entry in site.iterdir())]
+    versions = [named[1] for entry in touched if (named := re.fullmatch(rf"{module}-(.+)\.dist-info", entry.name))]
+    as_it_was = len(versions) == 1 and all(entry.lstat().st_mtime < began for entry in touched)
+    return versions[0] if as_it_was else ""
 
 
 def user(name: str) -> dict[str, Any] | None:
@@ -68,8 +88,16 @@ def digest(path: Path) -> str:
 
 def unit(name: str) -> dict[str, str]:
     """State of the unit as systemd tells it."""
-    wanted = "LoadState,ActiveState,UnitFileState,MainPID,ExecMainStartTimestampMonotonic"
+    wanted = "LoadState,ActiveState,UnitFileState,MainPID,ExecMainStartTimestampMonotonic,ExecCondition"
     return dict(line.split("=", 1) for line in output("systemctl", "show", "-p", wanted, name).splitlines())
+
+
+def started(state: dict[str, str]) -> float | None:
+    """When the running server was started, in seconds since the epoch; None where none runs."""
+    if state.get("ActiveState") != "active":
+        return None
+    age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(state["ExecMainStartTimestampMonotonic"]) / 1e6
+    return time.time() - age
 
 
 def culprit(port: int, state: dict[str, str]) -> str:
@@ -84,13 +112,27 @@ def culprit(port: int, state: dict[str, str]) -> str:
     return ""
 
 
-def unread(paths: Iterable[Path], state: dict[str, str]) -> bool:
-    """Whether a running server started before one of the files was last changed."""
+def answers(port: int, token: Path, state: dict[str, str]) -> bool:
+    """Whether the unit answers to its token, and to nobody without it."""
     if state.get("ActiveState") != "active":
         return False
-    age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(state["ExecMainStartTimestampMonotonic"]) / 1e6
-    started = time.time() - age
-    return any(path.exists() and path.stat().st_mtime > started for path in paths)
+    said = []
+    try:
+        for headers in ({"Authorization": f"token {token.read_text().strip()}"}, {}):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/api/status", headers=headers)
+            said.append(connection.getresponse().status)
+            connection.close()
+    # A token that cannot be one is no answer either.
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+    return said == [200, 403]
+
+
+def unread(paths: Iterable[Path], state: dict[str, str]) -> bool:
+    """Whether a running server started before one of the files was last changed."""
+    began = started(state)
+    return began is not None and any(path.exists() and path.stat().st_mtime > began for path in paths)
 
 
 def look(question: dict[str, Any]) -> dict[str, Any]:
@@ -98,11 +140,12 @@ def look(question: dict[str, Any]) -> dict[str, Any]:
     token, password, environment = (Path(question[name]) for name in ("token", "password", "environment"))
     state = unit(question["unit"])
     return {
-        **served(question["python"], question["imports"], question["module"]),
+        **served(question["python"], question["imports"], question["module"], state),
         "python": Path(question["python"]).exists(),
         "user": user(question["user"]),
         "directory": not question["directory"] or Path(question["directory"]).is_dir(),
         "culprit": culprit(question["port"], state),
+        "answers": answers(int(question["port"]), token, state),
         "folder": Path(question["files"][0]).parent.is_dir(),
         "files": {path: text and hashlib.sha256(text).hexdigest() for path, text in files.items()},
         "leftovers": [path for path in question["others"] if ours(Path(path), question["mark"])],
