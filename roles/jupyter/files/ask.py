@@ -8,7 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-PATIENCE_S = 60
+# A minute was not enough for a start where ten processes shared two processors. A service that fails is told at once.
+PATIENCE_S = 180
 
 
 def output(*command: str) -> str:
