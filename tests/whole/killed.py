@@ -225,10 +225,16 @@ def both_off(project: Project, run: subprocess.Popen) -> int:
 
 
 def end_all(project: Project) -> None:
-    while running := project.processes():
+    # Again for those that were started meanwhile.
+    for _ in range(100):
+        running = project.processes()
         for pid in running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        if not running:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"still there: {running}")
 
 
 def on_machine(condition: str) -> Callable[[Project], None]:
