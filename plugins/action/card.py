@@ -31,15 +31,13 @@ SPEC = {
     "region": {"type": "str", "default": ""},
     "price_table": {"type": "path"},
 }
-# As in ec2_preflight.py.
-OURS = types.ModuleType("gluon_ec2_plugins")
-OURS.__path__ = [str(Path(__file__).absolute().parents[1])]
 
 
 def ours(name: str) -> types.ModuleType:
-    """One of this collection's module_utils."""
-    sys.modules[OURS.__name__] = OURS
-    return importlib.import_module(f"{OURS.__name__}.module_utils.{name}")
+    """One of this collection's module_utils, as in ec2_preflight.py."""
+    package = sys.modules.setdefault("gluon_ec2_plugins", types.ModuleType("gluon_ec2_plugins"))
+    package.__path__ = [str(Path(__file__).absolute().parents[1])]
+    return importlib.import_module(f"gluon_ec2_plugins.module_utils.{name}")
 
 
 def nobody(service: str, region: str) -> Any:

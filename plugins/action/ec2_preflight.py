@@ -24,15 +24,17 @@ try:
 except ImportError:  # ansible-core before 2.19
     patch_module_args = None
 
-# The plugins of a checkout are in no package; those of an installed collection go by this name, too.
-OURS = types.ModuleType("gluon_ec2_plugins")
-OURS.__path__ = [str(Path(__file__).absolute().parents[1])]
+
+def ours(name: str) -> types.ModuleType:
+    """One of this collection's modules: those of a checkout are in no package, so both get one of this name."""
+    package = sys.modules.setdefault("gluon_ec2_plugins", types.ModuleType("gluon_ec2_plugins"))
+    package.__path__ = [str(Path(__file__).absolute().parents[1])]
+    return importlib.import_module(f"gluon_ec2_plugins.modules.{name}")
 
 
 def run(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """The result of a module that is given these arguments, as they would be sent to it."""
-    sys.modules[OURS.__name__] = OURS
-    main = importlib.import_module(f"{OURS.__name__}.modules.{name}").main
+    main = ours(name).main
     told = io.StringIO()
     with patch_module_args(arguments), contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
         main()
