@@ -20,7 +20,7 @@ CORES = {re.match(r"ansible-core==(\S+)", line)[1]: line for line in (HERE / "co
 UNDO = """
 set -e
 systemctl disable -q --now jupyter.service jupyter-token.service
-rm -rf /etc/jupyter /etc/systemd/system/jupyter*.service
+rm -rf /etc/jupyter /etc/systemd/system/jupyter*.service /etc/gluon-ec2/idle.json
 systemctl daemon-reload
 /opt/miniconda3/envs/gluon/bin/python -m pip uninstall -q -y --root-user-action ignore d2lzh
 """
@@ -96,11 +96,13 @@ def test_playbooks_and_examples_are_understood(project: Project) -> None:
 
 def test_the_server_and_what_the_environment_lacks_are_made_anew(project: Project) -> None:
     project.on_machine(UNDO)
-    run = project.examples("gluon_env", "jupyter")
+    run = project.examples("gluon_env", "jupyter", "idle_stop")
     assert run.rc == 0, run.output
     assert run.changed > 0
     assert run.complaints == []
     assert project.on_machine("systemctl is-active jupyter.service") == "active"
+    # With settings that this Ansible has written.
+    project.on_machine("systemctl start gluon-idle.service")
     assert project.on_machine("/opt/miniconda3/envs/gluon/bin/python -m pip show -q d2lzh && echo there") == "there"
 
 
