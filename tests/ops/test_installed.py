@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,8 +37,7 @@ def test_it_is_installed_from_the_repository(projects: Callable[..., Project], t
 def test_a_newer_release_takes_its_place(projects: Callable[..., Project], tarball: Path, tmp_path: Path) -> None:
     project, source = projects(), tmp_path / "newer"
     project.install(tarball)
-    with tarfile.open(tarball) as archive:
-        archive.extractall(source, filter="data")
+    shutil.unpack_archive(tarball, source)
     about = (ROOT / "galaxy.yml").read_text()
     (source / "galaxy.yml").write_text(re.sub(r"^version: .*", "version: 99.0.0", about, flags=re.M))
     newer = built(source, tmp_path)
