@@ -15,14 +15,14 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 TERMINALS = ("/dev/pts/", "/dev/tty")
-TEXTS = ("about", "token", "page", "trouble", "command", "instance_type", "market")
+TEXTS = ("about", "page", "trouble", "command", "instance_type", "market")
 NOTEBOOK = {
     "name": {"type": "str", "required": True},
     "port": {"type": "int"},
     "usd_hour": {"type": "float"},
+    "token": {"type": "str", "default": "", "no_log": True},
     **{name: {"type": "str", "default": ""} for name in TEXTS},
 }
-NOTEBOOK["token"]["no_log"] = True
 SPEC = {
     "notebooks": {"type": "list", "elements": "dict", "required": True, "options": NOTEBOOK},
     "hints": {"type": "dict", "default": {}},
