@@ -62,14 +62,19 @@ def test_a_proxy_command_is_the_way_for_ssh_and_for_playbooks(ec2: object, tmp_p
     # With a socket of its own there is no open connection to fall back on.
     socket = ("-e", f"ansible_control_path={tmp_path}/socket")
     pong = run(".venv/bin/ansible", "-i", str(INVENTORY), "reader", "-m", "ansible.builtin.ping", *way, *socket)
-    subprocess.run(["ssh", "-o", f"ControlPath={tmp_path}/socket", "-O", "exit", "reader"], check=True)
+    # It may have ended by itself.
+    subprocess.run(["ssh", "-o", f"ControlPath={tmp_path}/socket", "-O", "exit", "reader"], check=False)
     assert "pong" in pong.output
-    assert log.read_text().splitlines() == [f"{reader(ec2)['InstanceId']} 22"] * 2
+    # Of the playbook, too, where the machine was started a moment ago.
+    first, second, *more = log.read_text().splitlines()
+    assert {first, second, *more} == {f"{reader(ec2)['InstanceId']} 22"}
 
 
 @pytest.mark.usefixtures("afterwards")
 def test_the_host_that_is_jumped_over_is_not_jumped_to() -> None:
-    playbook("playbooks/provision.yml", "-e", "ec2_ssh_proxy_jump=me@bastion.example")
+    # There is no such host, so nobody is to wait for an answer that comes by it.
+    jump = ("-e", "ec2_ssh_proxy_jump=me@bastion.example", "-e", "ec2_timeout=10")
+    playbook("playbooks/provision.yml", *jump)
 
     def settings(host: str) -> list[str]:
         return run("ssh", "-F", str(STATE / "ssh_config"), "-G", host).output.splitlines()
