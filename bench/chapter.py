@@ -40,7 +40,13 @@ def packages() -> list[str]:
 def miniconda(where: dict[str, Any]) -> list[str]:
     file = f"Miniconda3-{where.get('miniconda_version', MINICONDA['version'])}-Linux-x86_64.sh"
     folder = where.get("miniconda_url", MIRRORS["global"]["url"]["miniconda"])
-    return [f"wget -q {folder}/{file}", f"bash {file} -b -p /opt/miniconda3 >/dev/null"]
+    # The channel that both sides take, as Anaconda's own has terms of use.
+    channels = json.dumps({"channels": where.get("miniconda_channels", ["conda-forge"])})
+    return [
+        f"wget -q {folder}/{file}",
+        f"bash {file} -b -p /opt/miniconda3 >/dev/null",
+        f"echo '{channels}' > /opt/miniconda3/.condarc",
+    ]
 
 
 def environment(where: dict[str, Any], kind: str) -> list[str]:
