@@ -76,22 +76,14 @@ def notebook() -> list[str]:
 
 
 def whole() -> list[Figure]:
-    """The chapter's case is a GPU; its driver is left out on both sides, as no machine has one."""
-    (ours, hand), (on_cpu, typed) = of_whole("gpu"), of_whole("cpu")
-    what = "a machine of which nothing is installed, until its notebook answers, over the chapter's commands"
-    of = f"{ours:.0f} and {hand:.0f} s; for the CPU {on_cpu / typed:.2f} times, {on_cpu:.0f} and {typed:.0f} s"
-    return [Figure(what, ours / hand, "times", 0.9, of)]
-
-
-def of_whole(kind: str) -> tuple[float, float]:
-    """Seconds of configure.yml, and of the chapter's commands."""
     where = told()
     with new_machines("ours", "hand"):
         # Wherever a mirror keeps what it has fetched, who comes first has the slower downloads: that is ours.
-        gpu = {"gluon_env_gpu": kind == "gpu", "gluon_env_prove": kind == "cpu"}
-        ours = playbook("playbooks/configure.yml", hosts="bench-ours", **gpu)
-        lines = packages() + miniconda(where) + environment(where, kind) + notebook()
-        return ours, by_hand("bench-hand", "\n".join(lines))
+        ours = playbook("playbooks/configure.yml", hosts="bench-ours")
+        lines = packages() + miniconda(where) + environment(where, "cpu") + notebook()
+        hand = by_hand("bench-hand", "\n".join(lines))
+    what = "a machine of which nothing is installed, until its notebook answers, over the chapter's commands"
+    return [Figure(what, ours / hand, "times", 0.9, f"{ours:.0f} and {hand:.0f} s, CPU")]
 
 
 def environments() -> list[Figure]:
