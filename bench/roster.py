@@ -1,19 +1,20 @@
-"""How a class grows on the local EC2 that `make local` made: python -m bench.roster
+"""How a class grows on the local EC2 that `make local` made: python -m bench.roster [STUDENTS...]
 
-class.yml from an image that was baked before, for some students: seconds, seconds again with nothing to do, and memory
-of this computer.
+class.yml from an image that was baked before, for so many students each (1, 3 and 10, if none are named): seconds,
+seconds again with nothing to do, and memory of this computer.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 from bench.local import DATA, IMAGE, named, playbook
 from local_ec2.folder import Folder
 
-STUDENTS = (1, 3, 10)
+STUDENTS = ["1", "3", "10"]
 
 
 def memory() -> tuple[float, float]:
@@ -41,13 +42,14 @@ def of_class(count: int) -> str:
 
 
 def main() -> None:
+    counts = [int(word) for word in sys.argv[1:] or STUDENTS]
     machines = named("cold")
     try:
         playbook("site.yml", machines=machines, hosts="bench-cold")
         baking = playbook("playbooks/bake.yml", machine="bench-cold", image=IMAGE)
         print(f"baking {baking:.0f} s, once; class.yml from the image, until the hand-outs are written:")
         print(f"{'students':>10} {'seconds':>8} {'again':>8} {'MB of the machines':>20} {'MB less here':>14}")
-        for count in STUDENTS:
+        for count in counts:
             print(of_class(count), flush=True)
     finally:
         playbook("playbooks/terminate.yml", machines=machines, confirm="yes", purge="images", allowed=2)

@@ -77,6 +77,7 @@ def measure() -> list[Figure]:
     best = {name: min((costs[name] for costs in every), key=lambda one: one.seconds) for name in files}
     facts, site = best["facts"], best["site"]
     dear = max(ROLES, key=lambda name: best[name].seconds)
+    beyond = (best[dear].seconds - facts.seconds) / (site.seconds - facts.seconds)
     told = ", ".join(f"{name} {best[name].sessions} ({best[name].seconds:.1f} s)" for name in ROLES)
     return [
         Figure("site.yml with nothing to do: SSH sessions", site.sessions, "", 25, f"facts only: {facts.sessions}"),
@@ -92,6 +93,6 @@ def measure() -> list[Figure]:
             best[dear].seconds / site.seconds,
             "times",
             0.35,
-            f"sessions, facts included: {told}",
+            f"{beyond:.2f} times, if the facts are taken off both; sessions, facts included: {told}",
         ),
     ]

@@ -19,6 +19,18 @@ options:
     description: Path of each file, and its text.
     type: dict
     default: {}
+  templates:
+    description: >-
+      Path of each further file, and the name of the template that its text is made of, which is looked for like one of
+      P(ansible.builtin.template#lookup).
+    type: dict
+    default: {}
+  known:
+    description: >-
+      Path and SHA-256 of files that somebody has seen to be root's and readable by all. Where that is all of O(files)
+      and O(templates), and nothing else is asked, the target is not visited.
+    type: dict
+    default: {}
   executables:
     description: Those of O(files) that are programs.
     type: list
@@ -64,9 +76,9 @@ author:
 EXAMPLES = r"""
 - name: Have a timer
   service_files:
-    files:
-      /etc/systemd/system/tidy.service: "{{ lookup('ansible.builtin.template', 'tidy.service.j2') }}"
-      /etc/systemd/system/tidy.timer: "{{ lookup('ansible.builtin.template', 'tidy.timer.j2') }}"
+    templates:
+      /etc/systemd/system/tidy.service: tidy.service.j2
+      /etc/systemd/system/tidy.timer: tidy.timer.j2
     units: [tidy.timer]
 
 - name: Be rid of it
@@ -225,6 +237,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "files": {"type": "dict", "default": {}},
+            # These two the action plugin has taken out.
+            "templates": {"type": "dict", "default": {}},
+            "known": {"type": "dict", "default": {}},
             "executables": {"type": "list", "elements": "path", "default": []},
             "validate": {"type": "dict", "default": {}},
             "folders": {"type": "list", "elements": "path", "default": []},

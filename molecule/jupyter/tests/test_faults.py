@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +18,9 @@ SQUATTER = f"systemd-run --quiet --collect --unit squatter python3 -m http.serve
 def health(machine: Machine) -> str:
     """What the role's own health check says; empty when all is well."""
     code = ASK.read_text()
+    question = json.dumps({"port": PORT, "token": str(TOKEN), "unit": "jupyter.service"})
     with machine.host.sudo():
-        return machine.host.run(f"python3 - {PORT} {TOKEN} jupyter.service <<'CODE'\n{code}\nCODE").stderr
+        return machine.host.run(f"python3 - '{question}' <<'CODE'\n{code}\nCODE").stderr
 
 
 def listeners(machine: Machine) -> list[str]:

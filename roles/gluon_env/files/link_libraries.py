@@ -5,6 +5,7 @@ link_libraries.py PREFIX; prints how many links were made or removed. A link who
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -31,4 +32,5 @@ def link(site: Path) -> int:
 
 if __name__ == "__main__":
     os.umask(0o022)
-    print(sum(link(package.parent) for package in Path(sys.argv[1]).glob("lib/python3*/site-packages/mxnet")))
+    prefix = Path(json.loads(sys.argv[1])["prefix"])
+    print(sum(link(package.parent) for package in prefix.glob("lib/python3*/site-packages/mxnet")))
