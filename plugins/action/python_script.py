@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -31,18 +32,14 @@ class ActionModule(ActionBase):
         python = asked["executable"] or found.get("executable") or "/usr/bin/python3"
         # Isolated from variables and folders of whoever runs it.
         command = [python, "-I", "-", json.dumps(asked["question"])]
-        code, said = self._done(command, self._source(asked["src"]), task_vars)
+        source = Path(self._find_needle("files", asked["src"])).read_text(encoding="utf-8")
+        code, said = self._done(command, source, task_vars)
         if code:
             return {"failed": True, "rc": code, "msg": said.strip() or f"{asked['src']} ended with {code}."}
         try:
             return {"changed": False, "rc": 0, "answer": json.loads(said.strip().splitlines()[-1])}
         except (IndexError, ValueError):
             raise AnsibleActionFail(f"{asked['src']} did not end with JSON: {said.strip()[-500:]}") from None
-
-    def _source(self, name: str) -> str:
-        text = self._loader.get_text_file_contents(self._find_needle("files", name))
-        # Before ansible-core 2.19 it comes with a word about vaults.
-        return text if isinstance(text, str) else text[0]
 
     def _done(self, command: list[str], source: str, task_vars: dict[str, Any]) -> tuple[int, str]:
         """Exit status, and what was said last: the script's answer, or else why there is none."""
