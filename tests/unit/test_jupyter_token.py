@@ -1,4 +1,4 @@
-"""The jupyter role's read_token.py, with a systemctl of the test's: it waits for a server that is coming, and no other."""
+"""read_token.py of the jupyter role, beside a systemctl of ours: it waits for a server that is coming, and no other."""
 
 from __future__ import annotations
 
