@@ -1,0 +1,1 @@
+ec2_preflight.py
