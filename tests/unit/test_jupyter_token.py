@@ -29,7 +29,7 @@ class Place:
         self.listener.bind(("127.0.0.1", 0))
         (self.folder / "token").write_text(f"{TOKEN}\n")
 
-    def unit_is(self, state: str, job: int = 0) -> None:
+    def unit_is(self, state: str, job: str = "") -> None:
         draft = self.folder / "draft"
         draft.write_text(f"#!/bin/sh\necho ActiveState={state}; echo Job={job}\n")
         draft.chmod(0o755)
@@ -58,8 +58,8 @@ def waits(process: subprocess.Popen[str]) -> bool:
     return process.poll() is None
 
 
-@pytest.mark.parametrize(("state", "job"), [("active", 0), ("activating", 0), ("inactive", 7)])
-def test_it_waits_for_a_server_that_is_on_its_way(place: Place, state: str, job: int) -> None:
+@pytest.mark.parametrize(("state", "job"), [("active", ""), ("activating", ""), ("inactive", "7")])
+def test_it_waits_for_a_server_that_is_on_its_way(place: Place, state: str, job: str) -> None:
     place.unit_is(state, job)
     # Of an image, the first start makes it.
     (place.folder / "token").rename(place.folder / "later")

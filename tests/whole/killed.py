@@ -108,6 +108,9 @@ class Project:
             try:
                 ended.at = self._listen(ours, point, ended.seen)
                 ended.expected = end(self, run) if ended.at and end else 0
+                # A signal that came just before it began to wait for our word is not heard until there is one.
+                with contextlib.suppress(OSError):
+                    ours.shutdown(socket.SHUT_WR)
                 ended.rc = run.wait(PATIENCE)
             except BaseException as error:
                 cut(self, run)

@@ -21,7 +21,8 @@ def coming(unit: str) -> bool:
     command = ["systemctl", "show", "-p", "ActiveState,Job", unit]
     lines = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.splitlines()
     state = dict(line.split("=", 1) for line in lines)
-    return state.get("ActiveState") in ("active", "activating", "reloading") or state.get("Job", "0") != "0"
+    # Without a job its number is empty.
+    return state.get("ActiveState") in ("active", "activating", "reloading") or state.get("Job", "") not in ("", "0")
 
 
 def listens(port: int) -> bool:
