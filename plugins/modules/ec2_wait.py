@@ -79,7 +79,8 @@ except ImportError:  # AnsibleAWSModule says so, in its own words.
     BotoCoreError = ClientError = Exception
 
 # Seconds between two questions. A machine takes a minute, a snapshot of its disk many.
-OF_MACHINES, OF_IMAGES = 1.0, 5.0
+OF_MACHINES = 1.0
+OF_IMAGES = 5.0
 
 
 def of_machine(ec2: Any, instance_id: str) -> str:
