@@ -1,6 +1,7 @@
 """Run the parts of the test suite in two lanes beside each other, and say how long each took.
 
-Every part runs whatever became of those before it. The output of each is kept in .cache/test-log.
+Every part runs whatever became of those before it. The output of each is kept in .cache/test-log; the tests that failed
+are named once more at the end, which is all that is left of a long log in some places.
 """
 
 from __future__ import annotations
@@ -93,6 +94,13 @@ def run_lane(parts: dict[str, list[str]]) -> dict[str, tuple[bool, float]]:
     return {name: run(name, command) for name, command in parts.items()}
 
 
+def failures_of(part: str) -> list[str]:
+    """What pytest, or the linters, said last of what failed in a part."""
+    lines = (LOG / f"{part}.log").read_text().splitlines()
+    failed = [line for line in lines if line.startswith(("FAILED ", "ERROR "))]
+    return [line[:400] for line in failed or lines[-1:]]
+
+
 def chosen_of(parts: dict[str, list[str]], asked: Iterable[str]) -> dict[str, list[str]]:
     return {name: command for name, command in parts.items() if name in asked}
 
@@ -117,9 +125,11 @@ def main() -> int:
     for name, (passed, seconds) in ended:
         print(f"  {name:<24} {seconds:6.0f} s  {'' if passed else 'FAILED, see .cache/test-log/' + name + '.log'}")
     print(f"  {'all of it':<24} {time.monotonic() - started:6.0f} s\n")
-    failures = sum(not passed for _, (passed, _) in ended)
-    print(f"parts: {len(ended) - failures} passed, {failures} failed")
-    return 1 if failures else 0
+    failed = [name for name, (passed, _) in ended if not passed]
+    for name in failed:
+        print("\n".join(f"{name}: {line}" for line in failures_of(name)))
+    print(f"parts: {len(ended) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from local_ec2.folder import Folder
 
 REPOSITORY = Path(__file__).parents[2]
 IMAGE = "/aws/service/debian/release/12/latest/amd64"
-SECONDS = 60
+SECONDS = 180
 SSH = [
     *("-o", "StrictHostKeyChecking=no"),  # new machines all the time, on this computer; a test of its own compares keys
     *("-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"),
@@ -157,7 +157,7 @@ class Cloud:
             ["ssh", *SSH, *where, command],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=SECONDS,
             check=False,
         )
 

@@ -55,7 +55,7 @@ def test_an_image_is_made_and_launched(bare: Cloud) -> None:
 def test_a_thousand_are_launched_at_once(bare: Cloud) -> None:
     begun = time.monotonic()
     assert len(set(bare.launch(MinCount=1000, MaxCount=1000))) == 1000
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 45
     eventually(lambda: len(bare.instances("running")) == 1000)
 
 

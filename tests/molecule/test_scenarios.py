@@ -21,7 +21,9 @@ SCENARIOS = [
 
 def run(*command: str) -> None:
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
+    # The first line is what the end of a long log has of it.
+    said = [line for line in done.stdout.splitlines() if line.startswith(("fatal:", "FAILED ", "ERROR "))]
+    assert done.returncode == 0, f"{' | '.join(said[-3:])}\n{' '.join(command)}\n{done.stdout}"
 
 
 @pytest.mark.usefixtures("shared_cloud")

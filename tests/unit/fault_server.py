@@ -92,7 +92,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """What came is counted by the server."""
 
 
-def until(condition: Any, seconds: float = 20) -> None:
+def until(condition: Any, seconds: float = 120) -> None:
     """Wait until `condition()` holds."""
     deadline = time.monotonic() + seconds
     while not condition():

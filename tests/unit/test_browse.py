@@ -20,7 +20,7 @@ TWO = [*ONE, {"name": "<bob>", "url": f"http://127.0.0.1:8889/tree?token={TOKEN}
 DISPLAYS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
 
 
-def eventually(what: Callable[[], Any], seconds: float = 20) -> Any:
+def eventually(what: Callable[[], Any], seconds: float = 120) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < deadline

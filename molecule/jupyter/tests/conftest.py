@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +93,14 @@ class Machine:
         """A notebook whose cell takes minutes: {notebook, id, pid} of its kernel."""
         return self.told_by("busy.py")
 
-    def wait(self, seconds: float = 30) -> None:
+    def wait(self, seconds: float = 180) -> None:
         """Until the server answers."""
+        self.until(lambda: self.takes(self.token()), seconds)
+
+    def until(self, seen: Callable[[], bool], seconds: float = 180) -> None:
+        """Until something is seen of the server."""
         deadline = time.monotonic() + seconds
-        while not self.takes(self.token()):
+        while not seen():
             assert time.monotonic() < deadline, self("journalctl -u jupyter -n 20 --no-pager -o cat")
             time.sleep(0.3)
 

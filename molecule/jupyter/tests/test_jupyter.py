@@ -125,7 +125,7 @@ def test_comes_back_after_a_kill(host):
     with host.sudo():
         killed = main_pid(host)
         host.check_output(f"kill -KILL {killed}")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline and main_pid(host) in (0, killed):
             time.sleep(0.5)
         assert main_pid(host) not in (0, killed)

@@ -65,7 +65,7 @@ def rotation(machine: Machine) -> Rotation:
     machine("rm -f /root/watched; systemd-run --quiet --collect python3 /root/watch.py")
     done = playbook("playbooks/token.yml", "-e", f"hosts={MACHINE}", "-e", "force=yes", "-e", "show_token=always")
     tokens.append(machine.token())
-    machine("for i in $(seq 100); do test -e /root/watched && break; sleep 0.3; done")
+    machine("for i in $(seq 1000); do test -e /root/watched && break; sleep 0.3; done")
     watched = json.loads(machine("cat /root/watched; rm /root/watched /root/watch.py"))
     return Rotation(refused, checked, done, tokens, watched, float(machine(f"stat -c %.9Y {TOKEN}")))
 
