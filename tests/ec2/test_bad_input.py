@@ -30,7 +30,7 @@ Case = tuple[dict[str, Any], list[str]]
 CASES: dict[str, Case] = {
     "region misspelt": ({"region": "us-esat-1"}, ['"us-esat-1"', "Did you mean us-east-1", "Set region"]),
     "region empty": ({"region": ""}, ["region"]),
-    "mirror misspelt": ({"mirror": "china"}, ["mirror=china", "global", "cn"]),
+    "mirror misspelt": ({"mirror": "china"}, ["Value of mirror must be one of: global, cn, got: china"]),
     "no way out": (
         {"proxy": "proxy.example.org", "ca_bundle": "/nowhere.pem"},
         ["http://[USER:PASSWORD@]HOST:PORT", "/nowhere.pem is no file on this computer"],
@@ -64,9 +64,24 @@ CASES: dict[str, Case] = {
     "a price that nothing has": ({"max_price_per_hour": 0.001}, ["c5.xlarge costs", "0.001", "max_price_per_hour"]),
     "wrong types": (
         {"disk_gb": "forty", "machines": -3, "spot": "perhaps"},
-        ["forty", "ec2_volume_size", "-3", "machines", "perhaps", "ec2_spot"],
+        ["Argument 'disk_gb'", "forty", "'ec2_machines'", "-3", "'spot'", "perhaps"],
     ),
     "a misspelt variable": ({"ec2_instnace_types": ["x"]}, ["ec2_instnace_types is no variable", "ec2_instance_types"]),
+    "what a role would refuse on the machine, much later": (
+        {
+            **{"jupyter_port": 80, "jupyter_prot": 1, "miniconda_prefix": "opt", "gluon_env_version": "-x"},
+            **{"toolkits": [{"version": "99.9"}], "idle_stop_minutes": 5, "idle_stop_warn_minutes": 9},
+        },
+        [
+            *("jupyter_port=80 is outside 1024 to 65535", "jupyter_prot is no variable", "Did you mean jupyter_port?"),
+            *("miniconda_prefix=opt is not an absolute path", "gluon_env_version=-x is no commit"),
+            *("CUDA 99.9 is in no table", "11.8", "idle_stop_warn_minutes=9 leaves nothing"),
+        ],
+    ),
+    "what a role would refuse for its type": (
+        {"cuda_reboot": "perhaps", "jupyter_variables": "hush", "toolkits": 11.8, "jupyter_port": None},
+        ["cuda_reboot", "perhaps", "jupyter_variables", "cuda_toolkits cannot be told", "jupyter_port"],
+    ),
     "an edition that is not there": ({"edition": "d2l-zh-v9"}, ["d2l-zh-v9", "d2l-zh-v1", "edition"]),
     "a port for roots": ({"notebook_port": 80}, ["notebook_port=80", "1024 to 65535"]),
     "port zero": ({"notebook_port": 0}, ["notebook_port=0", "65535"]),

@@ -1,0 +1,170 @@
+# MIT licence
+"""Refuse the values that no role could do anything with, of one role or of several, before any of them begins."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.plugins.action import ActionBase
+
+try:
+    from ansible.template import trust_as_template
+
+    TRUSTED = {"trusted_as_template": True}
+except ImportError:  # ansible-core before 2.19
+    TRUSTED = {}
+
+    def trust_as_template(text: str) -> str:
+        return text
+
+
+# libyaml's, where there is one.
+SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+ROLES = Path(__file__).absolute().parents[2] / "roles"
+# What several roles' variables look like, and what is said of one that does not. What may hold a password is not shown.
+FORMS = {
+    "bundle": (r"(/\S+)?", "{name}={value} is no absolute path of a file on the machine."),
+    "hosts": (
+        r"[A-Za-z0-9._:*/,-]*",
+        "{name}={value} is no list such as .example.org,10.0.0.5, with commas and without spaces.",
+    ),
+    "path": (r'(/[^"\\\n]*)?', "{name}={value} is not an absolute path without quotes and backslashes."),
+    "prefix": (
+        r"(/[A-Za-z0-9._+@-]+){2,}",
+        "{name}={value} is not an absolute path of letters, digits and ._+@-, at least two folders deep.",
+    ),
+    "proxy": (
+        r'(https?://([^\s/@:"]+(:[^\s/@"]*)?@)?[^\s/@:"]+:[0-9]+/?)?',
+        "{name} is no http://[USER:PASSWORD@]HOST:PORT; in a password, characters such as @ and / are written %40 and "
+        "%2F.",
+    ),
+    "sha256": (r"([0-9a-f]{64})?", "{name}={value} is not 64 hexadecimal digits."),
+}
+
+
+HANDED_ON = re.compile(r"{{ (\w+)( \| default\([^()]*\))? }}")
+UNKNOWN = object()
+
+
+class ActionModule(ActionBase):
+    """Documented in plugins/modules/role_preflight.py."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        _, asked = self.validate_argument_spec(argument_spec={"roles": {"type": "list", "elements": "str"}})
+        role = self._task._role
+        if not asked["roles"] and role is None:
+            raise AnsibleError("Name the roles to check: this task is in none.")
+        paths = [ROLES / name for name in asked["roles"] or []] or [Path(role._role_path)]
+        checks = [Check(self, path, task_vars, ahead=bool(asked["roles"])) for path in paths]
+        # One choice may be the value of several roles' variables.
+        complaints = list(dict.fromkeys(sentence for check in checks for sentence in check.complaints()))
+        if complaints:
+            return {"failed": True, "msg": " ".join([*complaints, "Correct it in your inventory's group_vars."])}
+        return {"changed": False}
+
+
+class Check:
+    """One role's variables, as they are in a task of that role, or as they would be `ahead` of it."""
+
+    def __init__(self, action: ActionModule, path: Path, variables: dict[str, Any], *, ahead: bool) -> None:
+        self.path, self.ahead, self.given = path, ahead, variables
+        self.rules = yaml.load((path / "meta/preflight.yml").read_text(encoding="utf-8"), SafeLoader)
+        specs = yaml.load((path / "meta/argument_specs.yml").read_text(encoding="utf-8"), SafeLoader)
+        self.options = specs["argument_specs"]["main"]["options"]
+        if ahead:
+            variables = {"role_path": str(path)}
+            for file in (path / "defaults/main.yml", *path.glob("vars/main.yml"), *path.glob("vars/main/*.yml")):
+                # Unsafe is not to copy deeply what is only read, which takes as long as reading it.
+                variables |= action._loader.load_from_file(str(file), unsafe=True, **TRUSTED) or {}
+            variables |= self.given
+        self.templar = action._templar.copy_with_new_env(available_variables=variables)
+        self.values: dict[str, Any] = {}
+
+    def complaints(self) -> list[str]:
+        # What a value of another type would be said to be besides is of no use.
+        return list(self.unknown()) + (list(self.mistyped()) or list(self.impossible()))
+
+    def unknown(self) -> Iterator[str]:
+        known = [*self.options, *self.rules.get("sets", [])]
+        prefix = f"{self.path.name}_"
+        for name in sorted(name for name in self.given if name.startswith(prefix) and name not in known):
+            near = difflib.get_close_matches(name, self.options, n=1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            names = ", ".join(sorted(self.options))
+            yield f"{name} is no variable of the {self.path.name} role, which knows {names}.{meant}"
+
+    def mistyped(self) -> Iterator[str]:
+        # The defaults of a role are as they should be.
+        for name, option in self.options.items():
+            try:
+                self.values[name] = self.templated(self.given[name]) if name in self.given else UNKNOWN
+            except AnsibleUndefinedVariable:
+                raise
+            except AnsibleError as error:
+                why = "it is made of something that does not fit" if option.get("no_log") else str(error).rstrip(".")
+                yield f"{name} cannot be told: {why}."
+        known = {name: value for name, value in self.values.items() if value is not UNKNOWN}
+        result = ArgumentSpecValidator(self.options).validate(known)
+        for message in remove_values(result.error_messages, result._no_log_values):
+            sentence = re.sub(r"\w+", lambda word: self.chosen(word[0]) if word[0] in known else word[0], message)
+            yield f"{sentence[:1].upper()}{sentence[1:].rstrip('.')}."
+
+    def impossible(self) -> Iterator[str]:
+        for name, (low, high) in self.rules.get("ranges", {}).items():
+            value = self.values[name]
+            if value is not UNKNOWN and not low <= float(value) <= high:
+                yield f"{self.chosen(name)}={value} is outside {low} to {high}."
+        for name, (pattern, words) in self.rules.get("patterns", {}).items():
+            if self.differs(name, pattern):
+                yield f"{self.chosen(name)}={self.values[name]} {words}."
+        for name, form in self.rules.get("forms", {}).items():
+            pattern, sentence = FORMS[form]
+            if self.differs(name, pattern):
+                yield sentence.format(name=self.chosen(name), value=self.values[name])
+        for rule in self.rules.get("values", []) + ([] if self.ahead else self.rules.get("machine", [])):
+            if not self.holds(rule["that"]):
+                yield self.templar.template(trust_as_template(rule["msg"])).strip()
+
+    def differs(self, name: str, pattern: str) -> bool:
+        value = self.values[name]
+        return value is not UNKNOWN and not re.fullmatch(pattern, str(value))
+
+    def chosen(self, name: str) -> str:
+        """The variable that somebody has set, where this one only hands on its value."""
+        for _ in range(9):
+            handed_on = HANDED_ON.fullmatch(str(self.given.get(name)))
+            if not handed_on or handed_on[1] not in self.given:
+                break
+            name = handed_on[1]
+        return name
+
+    def holds(self, expression: str) -> bool:
+        try:
+            value = self.templated(trust_as_template("{{ (" + expression + ") | bool }}"))
+        except AnsibleUndefinedVariable:
+            raise
+        except AnsibleError:
+            # A value of which this cannot even be asked.
+            return False
+        return value is UNKNOWN or value in (True, "True")
+
+    def templated(self, text: Any) -> Any:
+        """A text's value, or UNKNOWN: what the machine's facts decide cannot be told ahead of them."""
+        try:
+            return self.templar.template(text)
+        except AnsibleUndefinedVariable:
+            if self.ahead:
+                return UNKNOWN
+            raise
