@@ -103,6 +103,13 @@ class TestStop:
         assert done.returncode == 0, done.stdout + done.stderr
         assert states(cloud) == {"reader": "stopped", "bob": "stopped", "eve": "running"}
 
+    def test_the_playbook_says_what_no_longer_costs(self, cloud: Cloud) -> None:
+        cloud.machines("reader", "bob")
+        said = [cloud.playbook("stop", "-e", "all=yes", *more).stdout for more in (["--check"], [], [])]
+        wanted = "bob, reader: of them only the disks go on costing"
+        assert [f"  would stop   {wanted}" in said[0], f"  stopped      {wanted}" in said[1]] == [True, True], said
+        assert "  stopped      none, as none of them ran" in said[2]
+
     def test_the_playbook_refuses_an_unknown_name(self, cloud: Cloud) -> None:
         cloud.machines("reader")
         done = cloud.playbook("stop", "-e", "only=raeder")
