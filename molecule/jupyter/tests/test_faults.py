@@ -37,10 +37,10 @@ def test_a_kernel_killed_for_memory_leaves_the_server(machine: Machine) -> None:
     assert machine.takes(machine.token())
 
 
-# On the machine: up to twenty, each as soon as the server runs, for almost as long as systemd counts starts.
+# On the machine: up to twenty, each as soon as the server runs.
 CRASHES = """
 import subprocess, time
-end, kills = time.monotonic() + 110, 0
+end, kills = time.monotonic() + 280, 0
 while time.monotonic() < end and kills < 20:
     shown = subprocess.check_output(["systemctl", "show", "-p", "MainPID,ActiveState", "jupyter.service"], text=True)
     state = dict(line.split("=") for line in shown.split())
@@ -51,11 +51,24 @@ while time.monotonic() < end and kills < 20:
     time.sleep(0.1)
 print(kills)
 """
+SLOW = "/run/systemd/system/jupyter.service.d/slow.conf"
 
 
+@pytest.fixture
+def counts_longer(machine: Machine) -> Iterator[None]:
+    """On a busy computer five starts may take longer than systemd counts them, and it would never give up."""
+    assert machine.state("StartLimitIntervalUSec") == "2min"
+    machine(
+        f"mkdir -p $(dirname {SLOW}); printf '[Unit]\\nStartLimitIntervalSec=1h\\n' > {SLOW}; systemctl daemon-reload"
+    )
+    yield
+    machine(f"rm -r $(dirname {SLOW}); systemctl daemon-reload")
+
+
+@pytest.mark.usefixtures("counts_longer")
 def test_it_gives_up_what_crashes_again_and_again_and_the_role_recovers_it(machine: Machine) -> None:
     """FAULTS B10."""
-    machine("echo mine > ~admin/mine.ipynb")
+    machine("echo mine > ~admin/mine.ipynb; systemctl reset-failed jupyter")
     assert 2 <= int(machine.python(CRASHES)) <= 6
     crashed = health(machine)
     assert (machine.state(), machine.state("Result")) == ("failed", "signal")
