@@ -92,6 +92,12 @@ def test_answers_only_to_the_token(read, who, status):
     assert read["status"][who] == status
 
 
+def test_no_page_sends_readers_on_to_another_notebook(machine):
+    address = f"'http://127.0.0.1:{PORT}/tree?token=' + open('{TOKEN}').read().strip()"
+    page = machine.python(f"import urllib.request; print(urllib.request.urlopen({address}).read().decode())")
+    assert "Jupyter" in page and "Notebook 7" not in page
+
+
 def test_chapter_opens_as_cells(read):
     assert read["cells"] == 2
 
