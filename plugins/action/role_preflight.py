@@ -66,7 +66,10 @@ class ActionModule(ActionBase):
         role = self._task._role
         if not asked["roles"] and role is None:
             raise AnsibleError("Name the roles to check: this task is in none.")
-        paths = [ROLES / name for name in asked["roles"] or []] or [Path(role._role_path)]
+        there = {path.name: path for path in sorted(ROLES.iterdir())}
+        if strange := [name for name in asked["roles"] or [] if name not in there]:
+            raise AnsibleError(f"There is no role {', '.join(strange)} beside this plugin, only {', '.join(there)}.")
+        paths = [there[name] for name in asked["roles"] or []] or [Path(role._role_path)]
         checks = [Check(self, path, task_vars, ahead=bool(asked["roles"])) for path in paths]
         # One choice may be the value of several roles' variables.
         complaints = list(dict.fromkeys(sentence for check in checks for sentence in check.complaints()))

@@ -109,3 +109,8 @@ def test_in_a_role_what_facts_decide_has_to_be_there(tmp_path: Path) -> None:
 def test_outside_of_roles_they_have_to_be_named(tmp_path: Path) -> None:
     result = told(tmp_path, {"role_preflight": {}})
     assert result["failed"] and "Name the roles to check" in result["msg"]
+
+
+def test_a_role_that_is_not_there_is_none_to_check(tmp_path: Path) -> None:
+    result = told(tmp_path, {"role_preflight": {"roles": ["jupiter"]}})
+    assert result["failed"] and "There is no role jupiter" in result["msg"] and "jupyter" in result["msg"]
