@@ -97,7 +97,8 @@ class Check:
 
     def complaints(self) -> list[str]:
         # What a value of another type would be said to be besides is of no use.
-        return list(self.unknown()) + (list(self.mistyped()) or list(self.impossible()))
+        wrong = list(self.mistyped()) or list(self.impossible())
+        return [*self.unknown(), *(re.sub(r"\w+", self.chosen, sentence) for sentence in wrong)]
 
     def unknown(self) -> Iterator[str]:
         known = [*self.options, *self.rules.get("sets", [])]
@@ -121,21 +122,20 @@ class Check:
         known = {name: value for name, value in self.values.items() if value is not UNKNOWN}
         result = ArgumentSpecValidator(self.options).validate(known)
         for message in remove_values(result.error_messages, result._no_log_values):
-            sentence = re.sub(r"\w+", lambda word: self.chosen(word[0]) if word[0] in known else word[0], message)
-            yield f"{sentence[:1].upper()}{sentence[1:].rstrip('.')}."
+            yield f"{message[:1].upper()}{message[1:].rstrip('.')}."
 
     def impossible(self) -> Iterator[str]:
         for name, (low, high) in self.rules.get("ranges", {}).items():
             value = self.values[name]
             if value is not UNKNOWN and not low <= float(value) <= high:
-                yield f"{self.chosen(name)}={value} is outside {low} to {high}."
+                yield f"{name}={value} is outside {low} to {high}."
         for name, (pattern, words) in self.rules.get("patterns", {}).items():
             if self.differs(name, pattern):
-                yield f"{self.chosen(name)}={self.values[name]} {words}."
+                yield f"{name}={self.values[name]} {words}."
         for name, form in self.rules.get("forms", {}).items():
             pattern, sentence = FORMS[form]
             if self.differs(name, pattern):
-                yield sentence.format(name=self.chosen(name), value=self.values[name])
+                yield sentence.format(name=name, value=self.values[name])
         for rule in self.rules.get("values", []) + ([] if self.ahead else self.rules.get("machine", [])):
             if not self.holds(rule["that"]):
                 yield self.templar.template(trust_as_template(rule["msg"])).strip()
@@ -144,9 +144,10 @@ class Check:
         value = self.values[name]
         return value is not UNKNOWN and not re.fullmatch(pattern, str(value))
 
-    def chosen(self, name: str) -> str:
-        """The variable that somebody has set, where this one only hands on its value."""
-        for _ in range(9):
+    def chosen(self, word: re.Match[str]) -> str:
+        """The variable that somebody has set, where an option only hands on its value; any other word is what it is."""
+        name = word[0]
+        for _ in range(9 if name in self.options else 0):
             handed_on = HANDED_ON.fullmatch(str(self.given.get(name)))
             if not handed_on or handed_on[1] not in self.given:
                 break

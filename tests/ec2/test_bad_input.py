@@ -33,7 +33,7 @@ CASES: dict[str, Case] = {
     "mirror misspelt": ({"mirror": "china"}, ["Value of mirror must be one of: global, cn, got: china"]),
     "no way out": (
         {"proxy": "proxy.example.org", "ca_bundle": "/nowhere.pem"},
-        ["http://[USER:PASSWORD@]HOST:PORT", "/nowhere.pem is no file on this computer"],
+        ["http://[USER:PASSWORD@]HOST:PORT", "ca_bundle=/nowhere.pem is no file on this computer"],
     ),
     "types that will not do": (
         {"gpu_required": True, "instance_types": ["c4.xlarge"], "ami": "ubuntu2205"}
