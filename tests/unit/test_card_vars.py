@@ -40,6 +40,7 @@ CANDIDATES = [
     {"zone": "us-east-1a", "instance_type": "g4dn.xlarge", "market": "spot", "usd": 0.1578},
     {"zone": "us-east-1b", "instance_type": "g4dn.xlarge", "market": "on-demand", "usd": 0.526},
 ]
+GIVEN = {"project": "a b", "region": "us-east-1", "machines": [{"name": "ann"}]}
 TOLD = ["card_idle", "card_ways", "card_notebooks", "card_hints", "card_directory", "card_complaints", "card_browser"]
 
 
@@ -47,6 +48,8 @@ TOLD = ["card_idle", "card_ways", "card_notebooks", "card_hints", "card_director
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The variables, for a run of which the second machine was launched by it."""
     folder = tmp_path_factory.mktemp("card")
+    (folder / "group_vars").mkdir()
+    (folder / "group_vars/all.yml").write_text(json.dumps({"project": "book", "region": "us-east-1", "roster": ""}))
     (folder / "hosts.yml").write_text(json.dumps({"gluon": {"hosts": HOSTS}, "gluon_asleep": {"hosts": {"bob": {}}}}))
     values = ", ".join(f"{name!r}: {name}" for name in TOLD)
     tasks = [
@@ -70,7 +73,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (folder / "play.yml").write_text(json.dumps(plays))
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(folder / "hosts.yml")]
     done = subprocess.run(
-        [*command, "play.yml", "-e", "browser=true"], cwd=folder, capture_output=True, text=True, check=False
+        [*command, "play.yml", "-e", "browser=true", "-e", json.dumps(GIVEN)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads((folder / "told.json").read_text()) | {"folder": str(folder)}
@@ -107,6 +114,12 @@ def test_troubles_come_from_the_machine_or_from_the_tunnel(told: dict[str, Any])
 
 def test_what_something_else_has_is_told(told: dict[str, Any]) -> None:
     assert told["card_hints"]["port"] == "taken by something else on this computer: 8888"
+
+
+def test_commands_are_about_the_same_machines_as_the_run(told: dict[str, Any]) -> None:
+    command = told["card_hints"]["delete"]
+    assert f"hosts.yml -e 'project=a b' -e '{json.dumps({'machines': GIVEN['machines']})}' playbooks/" in command
+    assert "region=" not in command and "roster=" not in command
 
 
 def test_a_choice_may_be_a_truth_value(told: dict[str, Any]) -> None:
