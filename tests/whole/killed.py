@@ -108,9 +108,6 @@ class Project:
             try:
                 ended.at = self._listen(ours, point, ended.seen)
                 ended.expected = end(self, run) if ended.at and end else 0
-                # A signal that came just before it began to wait for our word is not heard until there is one.
-                with contextlib.suppress(OSError):
-                    ours.shutdown(socket.SHUT_WR)
                 ended.rc = run.wait(PATIENCE)
             except BaseException as error:
                 cut(self, run)
@@ -208,9 +205,17 @@ def kill(project: Project, run: subprocess.Popen) -> int:
 
 
 def interrupt(project: Project, run: subprocess.Popen) -> int:
-    """Ctrl-C: the terminal tells all that run in it. What runs on the machine does not hear of it."""
+    """Ctrl-C: the terminal tells all that run in it. What runs on the machine does not hear of it.
+
+    Again where nothing comes of it: a worker of ansible-core 2.19 that is told while it hands in its result takes the
+    lock of the queue with it, and the main process, which wants to put its own end there, waits for that lock.
+    """
     os.killpg(run.pid, signal.SIGINT)
-    return 99
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        run.wait(30)
+        return 99
+    os.killpg(run.pid, signal.SIGINT)
+    return -signal.SIGINT
 
 
 def cut(project: Project, run: subprocess.Popen) -> int:
