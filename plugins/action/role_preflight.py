@@ -119,10 +119,16 @@ class Check:
             except AnsibleError as error:
                 why = "it is made of something that does not fit" if option.get("no_log") else str(error).rstrip(".")
                 yield f"{name} cannot be told: {why}."
-        known = {name: value for name, value in self.values.items() if value is not UNKNOWN}
-        result = ArgumentSpecValidator(self.options).validate(known)
-        for message in remove_values(result.error_messages, result._no_log_values):
-            yield f"{message[:1].upper()}{message[1:].rstrip('.')}."
+        for name, option in self.options.items():
+            given = {name: self.values[name]} if self.values.get(name, UNKNOWN) is not UNKNOWN else {}
+            try:
+                result = ArgumentSpecValidator({name: option}).validate(given)
+            except (AttributeError, TypeError):
+                # Ansible's own mistake with a number where a mapping of a known shape belongs.
+                yield f"{name} has to be of type {option['type']}, of the shape that its role's README shows."
+                continue
+            for message in remove_values(result.error_messages, result._no_log_values):
+                yield f"{message[:1].upper()}{message[1:].rstrip('.')}."
 
     def impossible(self) -> Iterator[str]:
         for name, (low, high) in self.rules.get("ranges", {}).items():

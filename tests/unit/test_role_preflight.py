@@ -94,6 +94,13 @@ def test_what_does_not_become_a_value_is_refused(tmp_path: Path) -> None:
     assert result["failed"] and "cuda_toolkits cannot be told" in result["msg"]
 
 
+@pytest.mark.parametrize("shape", [3, [3], "three"])
+def test_another_shape_is_refused(tmp_path: Path, shape: Any) -> None:
+    result = told(tmp_path, AHEAD, gluon_env_mxnet=shape, cuda_toolkits=shape)
+    assert result["failed"] and "Correct it in" in result["msg"], result
+    assert "gluon_env_mxnet" in result["msg"] and "cuda_toolkits" in result["msg"]
+
+
 @pytest.mark.parametrize("nothing", [None, "", []])
 def test_nothing_is_no_value(tmp_path: Path, nothing: Any) -> None:
     names = ["jupyter_port", "idle_stop_minutes", "cuda_key_fingerprint"]
