@@ -1,6 +1,7 @@
 """Machines: containers that boot systemd, keep their disk over stop and start, and show a console."""
 
 import dataclasses
+import functools
 import json
 import logging
 import os
@@ -26,6 +27,8 @@ SIGNAL_REBOOT = "39"
 CONSOLE = 64 << 10
 # Debian's number of the group `disk`.
 DISK_GROUP = 6
+# The MAC address of the machines' gateway, unlike any that moto draws for a machine.
+GATEWAY = "06:00:00:00:00:01"
 FLAGS = (
     "--systemd=always",
     # a terminal is what makes a /dev/console
@@ -90,6 +93,23 @@ class Machines:
             for attached_as, device in devices.items():
                 self.plug(instance, attached_as, device)
         podman("start", self.name(instance))
+        self._keep_gateway()
+
+    def _keep_gateway(self) -> None:
+        """Give the machines' gateway a MAC address that stays.
+
+        Left to itself, a bridge takes the lowest of its ports' addresses, so that it changes when a machine comes or
+        goes; the other machines then answer to the old one, and their connections hang for most of a minute.
+        """
+        change = ["ip", "link", "set", "dev", self._bridge, "address", GATEWAY]
+        done = subprocess.run(change, capture_output=True, text=True, check=False)
+        if done.returncode:
+            # podman removes the bridge with the last machine, and this one may have ended already
+            log.info("%s: %s", " ".join(change), done.stderr.strip())
+
+    @functools.cached_property
+    def _bridge(self) -> str:
+        return podman("network", "inspect", "--format", "{{.NetworkInterface}}", self.owner).strip()
 
     def plug(self, instance: str, attached_as: str, device: str) -> None:
         """Show a loop device in a machine that has begun to boot."""

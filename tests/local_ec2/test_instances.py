@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from local_cloud import Cloud, eventually, refused
 
+from local_ec2.machines import GATEWAY
 from local_ec2.podman import owned, podman
 
 
@@ -38,6 +39,13 @@ def test_the_console_shows_the_host_keys(cloud: Cloud, machine: str) -> None:
     scan = subprocess.run(["ssh-keyscan", "-T", "30", address], capture_output=True, text=True, timeout=60, check=True)
     assert host_keys(block[1]) == host_keys(scan.stdout)
     assert len(host_keys(block[1])) == 3
+
+
+def test_the_gateway_keeps_its_address(cloud: Cloud, machine: str, own_machine: str) -> None:
+    cloud.client("ec2").terminate_instances(InstanceIds=[own_machine])
+    cloud.in_state(own_machine, "terminated")
+    route = cloud.ssh(machine, "ip -4 route show default").stdout.split()
+    assert GATEWAY in cloud.ssh(machine, f"ip neighbour show {route[2]}").stdout
 
 
 def test_systemd_is_content(cloud: Cloud, machine: str) -> None:
