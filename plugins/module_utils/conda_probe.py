@@ -60,13 +60,16 @@ def source(text):
 try:
     from importlib.metadata import distributions
     for d in distributions():
-        name, folder = canonicalize_name(d.metadata["Name"] or ""), d._path
+        # asked for only once, as each time the whole file is parsed
+        about, folder = d.metadata, d._path
+        name = canonicalize_name(about["Name"] or "")
         # pip writes INSTALLER last: without it, and not conda's, this is where an interrupted pip stopped.
         cut_off = folder.suffix == ".dist-info" and name not in asked["conda"] and not d.read_text("INSTALLER")
         if asked["interrupted"] and cut_off:
             broken.append(str(folder))
         elif not folder.name.startswith("~"):
-            found.setdefault(name, (d.version, d.requires or [], source(d.read_text("direct_url.json"))))
+            needs = about.get_all("Requires-Dist", []) if folder.suffix == ".dist-info" else d.requires or []
+            found.setdefault(name, (about["Version"], needs, source(d.read_text("direct_url.json"))))
 except ImportError:
     from pip._vendor import pkg_resources
     for d in pkg_resources.working_set:

@@ -1,4 +1,4 @@
-"""The interface that a reader chooses: which lock it takes, and what is refused before a machine is asked."""
+"""The edition and the interface that a reader chooses: which lock is taken, and what is refused before all else."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PLAY = """
 - hosts: all
   gather_facts: false
   vars: {role_path: ROOT/roles/gluon_env}
-  vars_files: ["ROOT/playbooks/editions/{{ edition }}.yml", ROOT/playbooks/vars/configure.yml]
   tasks:
-    - ansible.builtin.import_tasks: ROOT/playbooks/tasks/interface.yml
+    - ansible.builtin.import_tasks: ROOT/playbooks/tasks/edition.yml
+      vars: {choices: [configure]}
     - ansible.builtin.copy:
         content: "{{ {'pip': gluon_env_pip, 'lock': gluon_env_lock, 'interface': jupyter_interface} | to_json }}"
         dest: "{{ answer }}"
@@ -32,6 +32,7 @@ CHOSEN = {
     "original": {"interface": "lab", "edition": "d2l-zh-v1-original"},
     "2018": {"interface": "lab", "edition": "gluon-2018"},
     "2018 classic": {"edition": "gluon-2018"},
+    "unknown": {"edition": "d2l-zh-v9"},
 }
 
 
@@ -40,8 +41,9 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        # The play finds the editions beside it.
-        (folder / "editions").symlink_to(ROOT / "playbooks/editions")
+        # The play finds them beside it.
+        for name in ("editions", "vars"):
+            (folder / name).symlink_to(ROOT / "playbooks" / name)
         (folder / "play.yml").write_text(PLAY.replace("ROOT", str(ROOT)))
         hosts = {name: self.host(name, choice) for name, choice in CHOSEN.items()}
         (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
@@ -90,9 +92,10 @@ def test_jupyterlab_takes_locks_of_its_own(run: Run) -> None:
         ("notebook", "interface=notebook is neither classic nor lab. Set interface to one of them."),
         ("original", "interface=lab: the edition d2l-zh-v1-original has no JupyterLab"),
         ("2018", "interface=lab: the edition gluon-2018 has no JupyterLab"),
+        ("unknown", 'There is no edition "d2l-zh-v9". Set edition to one of d2l-zh-v1, d2l-zh-v1-original,'),
     ],
 )
-def test_what_the_edition_does_not_have_is_refused(run: Run, name: str, sentence: str) -> None:
+def test_what_there_is_not_is_refused(run: Run, name: str, sentence: str) -> None:
     assert sentence in run.output
     assert not run.answer(name).exists()
 
