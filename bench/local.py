@@ -82,11 +82,13 @@ def new_machines(*names: str) -> Iterator[None]:
 
 
 def play(name: str, tasks: list[dict[str, Any]], **more: Any) -> Path:
-    """A playbook in .cache with these tasks, on the hosts `hosts`, with the variables of configure.yml."""
+    """A playbook in .cache with these tasks, on the hosts `hosts`, with the variables of configure.yml as its own."""
     file = ROOT / f".cache/bench-{name}.yml"
     file.parent.mkdir(exist_ok=True)
-    variables = [f"{ROOT}/playbooks/editions/d2l-zh-v1.yml", f"{ROOT}/playbooks/vars/configure.yml"]
-    head = {"hosts": "{{ hosts }}", "become": True, "gather_subset": ["min"], "vars_files": variables}
+    variables = {}
+    for beside in ("editions/d2l-zh-v1.yml", "vars/configure.yml"):
+        variables |= yaml.safe_load((ROOT / "playbooks" / beside).read_text())
+    head = {"hosts": "{{ hosts }}", "become": True, "gather_subset": ["min"], "vars": variables}
     file.write_text(yaml.safe_dump([head | more | {"tasks": tasks}]))
     return file
 
