@@ -14,15 +14,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PLAY = """
 - hosts: all
-  gather_facts: false
-  vars: {role_path: ROOT/roles/gluon_env}
+  gather_subset: [min]
   tasks:
     - ansible.builtin.import_tasks: ROOT/playbooks/tasks/edition.yml
       vars: {choices: [configure]}
+    - ansible.builtin.assert:
+        that: hostvars[inventory_hostname] | to_json is search('gluon_env_lock')
     - ansible.builtin.copy:
         content: "{{ {'pip': gluon_env_pip, 'lock': gluon_env_lock, 'interface': jupyter_interface} | to_json }}"
         dest: "{{ answer }}"
         mode: "0644"
+      vars: {role_path: ROOT/roles/gluon_env}
 """
 CHOSEN = {
     "nothing": {},
