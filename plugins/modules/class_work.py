@@ -85,7 +85,7 @@ bytes:
   description: How many bytes.
   type: int
   returned: always
-skipped:
+left_out:
   description: What was left out, each with its reason. A file beside O(destination), -skipped.txt, has them as well.
   type: list
   elements: str
@@ -174,7 +174,7 @@ def main() -> None:
     finally:
         if draft:
             shutil.rmtree(draft, ignore_errors=True)
-    module.exit_json(changed=taken.files > 0, files=taken.files, bytes=taken.bytes, skipped=skipped)
+    module.exit_json(changed=taken.files > 0, files=taken.files, bytes=taken.bytes, left_out=skipped)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ class Project:
     def run(self, program: str, *arguments: str, **settings: str) -> Run:
         """Run a program of Ansible's; settings are environment variables."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "AWS_"))}
-        own = {"HOME": str(self.folder), "PATH": f"{self.programs}:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"}
+        own = {"HOME": str(self.folder), "PWD": str(self.folder), "ANSIBLE_NOCOLOR": "1"}
+        own["PATH"] = f"{self.programs}:{os.environ['PATH']}"
         if bundle := os.environ.get("AWS_CA_BUNDLE"):
             own["AWS_CA_BUNDLE"] = bundle
         done = subprocess.run(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,21 @@ def project(converged: Project, programs: Path) -> Project:
     return project
 
 
+@pytest.fixture(scope="module")
+def days(converged: Project) -> Iterator[tuple[str, ...]]:
+    """What the playbooks about a class of one are told, with an inventory as docs/ops.md has it."""
+    folder = converged.folder / "inventory"
+    shutil.copytree(os.environ["LOCAL_EC2_INVENTORY"], folder, ignore=shutil.ignore_patterns(".state"))
+    plugin = folder / "aws_ec2.yml"
+    plugin.write_text(plugin.read_text().replace("plugin: gluon_ec2", "plugin: d2l.gluon_ec2.gluon_ec2"))
+    converged.write("roster.yml", [{"name": "Li Wei"}])
+    told = ("-i", str(folder), "-e", "roster=roster.yml", "-e", "project=ops-class")
+    try:
+        yield told
+    finally:
+        converged.succeeds("ansible-playbook", "d2l.gluon_ec2.terminate", *told, "-e", "confirm=yes")
+
+
 def test_playbooks_and_examples_are_understood(project: Project) -> None:
     playbooks = [f"d2l.gluon_ec2.{file.stem}" for file in sorted((ROOT / "playbooks").glob("*.yml"))]
     examples = [f"{role}.yml" for role in [*ROLES, "ec2"]]
@@ -115,3 +131,15 @@ def test_nothing_else_is_to_do(project: Project) -> None:
 
 def test_the_machine_is_the_one_that_there_is(project: Project) -> None:
     assert project.succeeds("ansible-playbook", "ec2.yml", "-e", "@local.yml").changed == 0
+
+
+def test_a_class_has_its_days(project: Project, days: tuple[str, ...]) -> None:
+    def playbook(name: str) -> str:
+        return project.succeeds("ansible-playbook", f"d2l.gluon_ec2.{name}", *days).output
+
+    # The first Ansible makes it, and each of the others finds all of it done.
+    assert "  ready        1 of 1" in playbook("class")
+    assert "li-wei (Li Wei): nothing new" in playbook("collect")
+    assert "li-wei  running" in playbook("status")
+    playbook("stop")
+    assert "  ready        1 of 1" in playbook("class_start")

@@ -164,7 +164,7 @@ class TestCollection:
         (folder / ".ipynb_checkpoints").mkdir()
         (folder / ".ipynb_checkpoints/one.md").write_text("older")
         result = collect()
-        assert (result["changed"], result["files"], result["skipped"]) == (True, 3, [])
+        assert (result["changed"], result["files"], result["left_out"]) == (True, 3, [])
         assert files_in(tmp_path / "collected") == {
             "li-wei/now/one.md": b"mine\n",
             "li-wei/now/two.md": b"committed\n",
@@ -210,19 +210,19 @@ class TestCollection:
         (folder / "two.md").rename(folder / "a\nb\x1b[2J")
         result = collect(file_mb=1)
         assert files_in(tmp_path / "collected/li-wei/now") == {"a%0Ab%1B[2J": b"the book's two.md\n"}
-        assert result["skipped"] == [
+        assert result["left_out"] == [
             "to-folder: it is a link",
             "large: it has 1000001 bytes, more than 1000000",
             f"one.md: it has {1 << 40} bytes, more than 1000000",
             "pipe: it is no file",
             "to-file: it is a link",
         ]
-        assert (tmp_path / "collected/li-wei/now-skipped.txt").read_text().splitlines() == result["skipped"]
+        assert (tmp_path / "collected/li-wei/now-skipped.txt").read_text().splitlines() == result["left_out"]
 
     def test_all_of_it_has_a_bound(self, collect: Callable[..., dict[str, Any]], home: Path) -> None:
         for number in range(3):
             (home / f"tutorial/{number}").write_bytes(b"x" * 600_000)
-        assert "more than 4 files" in " ".join(collect(files=4, check=True)["skipped"])
+        assert "more than 4 files" in " ".join(collect(files=4, check=True)["left_out"])
         assert collect(mb=1)["files"] == 1
 
     def test_one_that_sends_something_else_leaves_nothing(
