@@ -215,8 +215,9 @@ class Tunnels:
         name = way["name"]
         if self.is_open(way):
             port = self.notes[name]["port"]
-            # Silence is that of a connection that has died unnoticed; another one is tried.
-            if (said := reply(port, ANSWER)) != "silence":
+            # Silence is that of a connection that has died unnoticed, and the port is free where ssh itself was dying
+            # just now: another one is tried.
+            if (said := reply(port, ANSWER)) != "silence" and not is_free(port):
                 return {"port": port, "opened": False, "trouble": self._trouble(way, said)}
         if pid := self.pids.pop(name, None):
             end({pid: self.notes[name]["port"]})

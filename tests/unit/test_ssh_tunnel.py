@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shlex
 import socket
 import subprocess
@@ -53,7 +52,7 @@ class TestOne:
     def test_one_that_died_is_opened_again_on_its_port(self, place: Place, signal: int) -> None:
         with socket.create_server(("127.0.0.1", place.port)):
             first = place.call("reader")
-        os.kill(first["tunnels"]["reader"]["pid"], signal)
+        place.kill(first["tunnels"]["reader"], signal)
         second = place.call("reader")
         assert second["changed"]
         assert ports(second) == ports(first)
@@ -136,7 +135,7 @@ class TestSeveral:
 
     def test_the_port_of_one_that_died_is_kept_for_it(self, place: Place) -> None:
         first = place.call("alice", "bob")
-        os.kill(first["tunnels"]["alice"]["pid"], 9)
+        place.kill(first["tunnels"]["alice"])
         assert ports(place.call("carol"))["carol"] not in ports(first).values()
         assert ports(place.call("alice", "bob")) == ports(first)
 
@@ -154,7 +153,7 @@ class TestSeveral:
 
     def test_those_whose_machine_is_gone_are_closed_and_forgotten(self, place: Place) -> None:
         first = place.call("alice", "bob", "carol")
-        os.kill(first["tunnels"]["carol"]["pid"], 9)
+        place.kill(first["tunnels"]["carol"])
         result = place.call("alice", alive=["alice", "eve"])
         assert (result["closed"], place.notes()) == (["bob"], ["tunnel-alice.json"])
         with socket.socket() as probe:
@@ -168,7 +167,7 @@ class TestSeveral:
         note.write_text(json.dumps(noted | {"command": [*noted["command"], "else"]}))
         place.call(state="closed")
         assert place.answers(place.port)
-        os.kill(opened["tunnels"]["reader"]["pid"], 15)
+        place.kill(opened["tunnels"]["reader"], 15)
 
 
 class TestTold:

@@ -7,11 +7,13 @@ import http.server
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -121,6 +123,14 @@ class Place:
             file.seek(0)
             command = [sys.executable, "-m", "plugins.modules.ssh_tunnel"]
             return subprocess.Popen(command, stdin=file, stdout=subprocess.PIPE, cwd=ROOT, text=True)
+
+    def kill(self, tunnel: dict[str, Any], number: int = signal.SIGKILL) -> None:
+        """Let a tunnel die, which takes a moment after the signal was sent."""
+        os.kill(tunnel["pid"], number)
+        deadline = time.monotonic() + 30
+        while not tunnels.is_free(tunnel["port"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
     def calls(self) -> list[str]:
         """Where ssh was told to go."""
