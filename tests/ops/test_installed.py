@@ -55,6 +55,12 @@ def test_playbooks_are_called_by_their_names(installed: Project, inject: str) ->
     assert "d2l.gluon_ec2.jupyter : Write the unit" in said
 
 
+def test_the_commands_that_a_playbook_shows_are_those_of_an_installed_one(installed: Project) -> None:
+    run = installed.run("ansible-playbook", "-i", "localhost,", "d2l.gluon_ec2.update")
+    assert run.rc == 2, run.output
+    assert "-i localhost, d2l.gluon_ec2.site makes one." in " ".join(run.output.split())
+
+
 def test_modules_have_documentation(installed: Project) -> None:
     said = installed.succeeds("ansible-doc", "--type", "module", "--list", "--json", "d2l.gluon_ec2").output
     described = json.loads(said[said.index("{") :])
