@@ -99,7 +99,7 @@ class Machines:
         """Give the machines' gateway a MAC address that stays.
 
         Left to itself, a bridge takes the lowest of its ports' addresses, so that it changes when a machine comes or
-        goes; the other machines then answer to the old one, and their connections hang for most of a minute.
+        goes; the other machines then answer to the old one, and their connections hang for half a minute.
         """
         change = ["ip", "link", "set", "dev", self._bridge, "address", GATEWAY]
         done = subprocess.run(change, capture_output=True, text=True, check=False)
