@@ -61,8 +61,11 @@ class Environment:
         """conda's own test of what an environment is."""
         return (self.prefix / "conda-meta" / "history").is_file()
 
-    def run(self, *command, data="\n"):
-        """Exit status, output, errors. The child holds the lock too, should this process be killed before it."""
+    def run(self, *command, data=None):
+        """Exit status, output, errors. The child holds the lock too, should this process be killed before it.
+
+        Data is for a child that reads all of it before it does anything else: if it ended first, the module would fail.
+        """
         held = [self.lock_file.fileno()] if self.lock_file else []
         return self.module.run_command(list(map(str, command)), data=data, expand_user_and_vars=False, pass_fds=held)
 

@@ -47,9 +47,9 @@ print(json.dumps(answer))
 # Run by the environment's own Python (3.6 or later): markers, names and versions mean what its pip takes them for.
 ASK_PIP = r"""
 import json, sys
+asked = json.load(sys.stdin)
 from pip._vendor.packaging.requirements import Requirement
 from pip._vendor.packaging.utils import canonicalize_name
-asked = json.load(sys.stdin)
 found, broken = {}, []
 def source(text):
     url = json.loads(text or "{}")

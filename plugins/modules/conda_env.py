@@ -228,6 +228,8 @@ def main():
         supports_check_mode=True,
     )
     os.umask(0o022)
+    # Without pipelining, what is started here would else find a terminal, and might ask something and wait.
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     environment = Environment(module)
     environment.refuse_what_is_not_ours()
     act = keep if module.params["state"] == "present" else remove

@@ -22,6 +22,8 @@ with open(pathlib.Path(__file__).parents[1] / "calls", "a") as calls:
     print(*sys.argv[1:], file=calls)
 if fault == "conda":
     sys.exit("Solving\\nPackagesNotFoundError: nothing provides it\\n")
+if fault == "asks":
+    sys.exit("Proceed ([y]/n)? " + (sys.stdin.read() or "nobody answers"))
 prefix, file = (pathlib.Path(sys.argv[sys.argv.index(flag) + 1]) for flag in ("-p", "-f"))
 content = json.loads(file.read_text())
 (prefix / "conda-meta").mkdir(parents=True, exist_ok=True)

@@ -90,6 +90,20 @@ def test_a_reason_is_given_when_conda_fails(conda: Place) -> None:
     assert conda.beside() == [".e.work"], "a lock without a folder was left"
 
 
+def test_a_question_is_answered_by_nobody(conda: Place) -> None:
+    assert conda(fault="asks")["msg"].endswith("Proceed ([y]/n)? nobody answers")
+
+
+def test_a_pip_that_is_broken_is_told_however_much_it_is_asked(conda: Place) -> None:
+    conda()
+    pip = next(conda.prefix.glob("lib/python*/site-packages/pip"))
+    pip.unlink()
+    pip.mkdir()
+    # More than a pipe holds: it would break where the child ends before it has read all.
+    answer = conda(check=True, pip=[f"cpu-{number}==1.0" for number in range(9000)])
+    assert "No module named 'pip._vendor'" in answer["unmet"][0]
+
+
 def test_fails_when_conda_says_yes_and_does_nothing(conda: Place) -> None:
     answer = conda(fault="silent")
     assert answer["failed"] and "python=3.11 (nothing is installed)" in answer["msg"]
