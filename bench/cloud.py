@@ -83,11 +83,11 @@ def image() -> list[Figure]:
         cold = listens_after(cloud, "bench-cold")
         baking = playbook("playbooks/bake.yml", machine="bench-cold", image=IMAGE)
         cloud.forget_requests()
-        start = playbook("playbooks/start.yml", machines=named("warm"), ami=IMAGE, hosts="bench-warm")
+        again = playbook("site.yml", machines=named("warm"), ami=IMAGE, hosts="bench-warm")
         warm = listens_after(cloud, "bench-warm")
     finally:
         ends = {"machines": named("cold", "warm"), "confirm": "yes", "purge": "images", "keep": ""}
         playbook("playbooks/terminate.yml", **ends, allowed=2)
-    of = f"{warm:.1f} and {cold:.1f} s; the commands {start:.0f} and {site:.0f} s, baking {baking:.0f} s"
+    of = f"{warm:.1f} and {cold:.1f} s; the commands {again:.0f} and {site:.0f} s, baking {baking:.0f} s"
     what = "from launch until the notebook listens, from an image over installing"
     return [Figure(what, warm / cold, "times", None, of)]

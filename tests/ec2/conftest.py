@@ -160,8 +160,8 @@ class Cloud:
         pages = self.client().get_paginator("describe_instances").paginate(Filters=filters)
         return [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
 
-    def names(self) -> list[str]:
-        return sorted(tag["Value"] for one in self.instances() for tag in one["Tags"] if tag["Key"] == "Name")
+    def names(self, *states: str) -> list[str]:
+        return sorted(tag["Value"] for one in self.instances(*states) for tag in one["Tags"] if tag["Key"] == "Name")
 
     def writes(self) -> list[str]:
         """The calls that change something, since the journal was emptied."""

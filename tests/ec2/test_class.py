@@ -27,10 +27,17 @@ def test_a_class_without_a_roster_is_none(cloud: Cloud) -> None:
     assert cloud.names() == []
 
 
+def test_only_those_who_are_named_get_a_machine(cloud: Cloud) -> None:
+    done = cloud.playbook("class", **BRIEFLY, roster=ROSTER, only="chen")
+    assert done.returncode == 2
+    assert cloud.names() == ["chen"]
+    assert "ready 0 of 1" in lines_of(done.stdout)
+
+
 @pytest.mark.slow
 def test_who_has_no_machine_and_who_does_not_answer_are_told_apart(cloud: Cloud) -> None:
     cloud.control.no_capacity(type="c5.large")
-    done = cloud.playbook("class_start", **BRIEFLY, roster=ROSTER)
+    done = cloud.playbook("class", **BRIEFLY, roster=ROSTER)
     said = {line.split()[2]: line for line in done.stdout.splitlines() if line.startswith("  not ready")}
     assert done.returncode == 2
     assert "c5.large" in said["chen"]

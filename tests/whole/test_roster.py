@@ -234,11 +234,14 @@ class TestDays:
         said = course.play("collect", fails=True)
         assert "class_start.yml starts it" in course.lines(said, "not ready")[0]
         assert len(course.lines(said, "collected")) == 2
+        assert len(course.lines(course.play("collect", "-e", "only=s02"), "collected")) == 1
         assert "2 of 3 machines run for" in course.play("status")
 
     def test_all_stop_and_start(self, course: Class) -> None:
         course.play("stop")
         assert set(ours().values()) == {"stopped"}
+        assert course.lines(course.play("class_start", "-e", "only=s02"), "ready") == ["1 of 1"]
+        assert sorted(ours().values()) == ["running", "stopped", "stopped"]
         assert course.lines(course.play("class_start"), "ready") == ["3 of 3"]
 
     def test_the_end_leaves_nothing(self, course: Class) -> None:

@@ -73,7 +73,7 @@ def test_it_lives_again_with_a_token_and_keys_of_its_own(baked: Baked) -> None:
     one = ("-e", "roster=", "-e", "only=reader")
     playbook("playbooks/terminate.yml", *one, "-e", "confirm=yes", "-e", "keep=images")
     started = time.monotonic()
-    shown = playbook("playbooks/start.yml", "-e", f"ami={IMAGE}", "-e", "show_token=always").output
+    shown = playbook("site.yml", "-e", f"ami={IMAGE}", "-e", "show_token=always").output
     print(f"from the image to the card: {time.monotonic() - started:.1f} s")
     address = re.search(r"(http://127\.0\.0\.1:\d+)/tree\?token=(\S+)", shown)
     assert address, shown
