@@ -103,6 +103,15 @@ class TestStop:
         assert done.returncode == 0, done.stdout + done.stderr
         assert states(cloud) == {"reader": "stopped", "bob": "stopped", "eve": "running"}
 
+    def test_a_pattern_as_other_playbooks_take_it_means_those_machines_and_no_other(self, cloud: Cloud) -> None:
+        cloud.machines("reader", "bob", "eve")
+        for pattern in ("eve", "b*"):
+            done = cloud.playbook("stop", "-e", f"hosts={pattern}")
+            assert done.returncode == 0, done.stdout + done.stderr
+        assert states(cloud) == {"reader": "running", "bob": "stopped", "eve": "stopped"}
+        assert cloud.playbook("terminate", "-e", "hosts=eve", "-e", "confirm=yes").returncode == 0
+        assert cloud.names() == ["bob", "reader"]
+
     def test_the_playbook_says_what_no_longer_costs(self, cloud: Cloud) -> None:
         cloud.machines("reader", "bob")
         said = [cloud.playbook("stop", "-e", "all=yes", *more).stdout for more in (["--check"], [], [])]
@@ -112,9 +121,10 @@ class TestStop:
 
     def test_the_playbook_refuses_an_unknown_name(self, cloud: Cloud) -> None:
         cloud.machines("reader")
-        done = cloud.playbook("stop", "-e", "only=raeder")
-        assert done.returncode != 0
-        assert "no machine called raeder; its machines are: reader" in done.stdout + done.stderr
+        for given in ("only=raeder", "hosts=raed*"):
+            done = cloud.playbook("stop", "-e", given)
+            assert done.returncode != 0
+            assert f"no machine called {given.partition('=')[2]}; its machines are: reader" in done.stdout + done.stderr
         assert states(cloud) == {"reader": "running"}
 
 

@@ -32,3 +32,4 @@ def test_one_that_sleeps_is_named(cloud: Cloud) -> None:
 def test_a_name_that_no_machine_has_is_told_with_those_there_are(cloud: Cloud) -> None:
     cloud.machines("reader")
     assert "is meant by raeder. There are: reader." in refused(cloud, "idle", hosts="raeder")
+    assert "is meant by raeder. There are: reader." in refused(cloud, "idle", only="raeder")
