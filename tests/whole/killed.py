@@ -36,10 +36,11 @@ cd /opt/miniconda3/envs 2>/dev/null && [ ! -e .gluon.lock ] && [ -e gluon/conda-
   echo environment $(stat -c %i gluon/bin/python gluon/lib/python*/site-packages/mxnet/libmxnet.so)
 true
 """
-# Without that note, and without Jupyter's own of its second start, that there was nothing to migrate.
+# Without that note, and without Jupyter's own of its second start, that there was nothing to migrate; and without the
+# index that an apt which was killed was writing, which no apt takes away.
 FILES = (
     "sudo find / /tmp /var/tmp /run/lock -xdev -not -path '*/__pycache__*' -not -name mine.md"
-    " -not -path '*/.jupyter' -not -path '*/.jupyter/migrated'"
+    " -not -path '*/.jupyter' -not -path '*/.jupyter/migrated' -not -name '*pkgcache.bin.*'"
 )
 PROCESSES = "for one in /proc/[0-9]*; do sudo cat $one/cmdline 2>/dev/null | tr '\\0\\n' '  '; echo; done"
 # Those of logins, such as the one that asks.

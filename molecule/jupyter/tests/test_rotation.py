@@ -57,13 +57,13 @@ class Rotation:
 def rotation(machine: Machine) -> Rotation:
     machine.leave_a_cell_running()
     tokens = [machine.token()]
-    refused = playbook("playbooks/token.yml", "-e", f"hosts={MACHINE}")
+    refused = playbook("playbooks/token.yml", "-e", f"only={MACHINE}")
     tokens.append(machine.token())
-    checked = playbook("playbooks/token.yml", "-e", f"hosts={MACHINE}", "-e", "force=yes", "--check")
+    checked = playbook("playbooks/token.yml", "-e", f"only={MACHINE}", "-e", "force=yes", "--check")
     tokens.append(machine.token())
     machine(f"cat > /root/watch.py <<'CODE'\n{WATCH}\nCODE")
     machine("rm -f /root/watched; systemd-run --quiet --collect python3 /root/watch.py")
-    done = playbook("playbooks/token.yml", "-e", f"hosts={MACHINE}", "-e", "force=yes", "-e", "show_token=always")
+    done = playbook("playbooks/token.yml", "-e", f"only={MACHINE}", "-e", "force=yes", "-e", "show_token=always")
     tokens.append(machine.token())
     machine("for i in $(seq 1000); do test -e /root/watched && break; sleep 0.3; done")
     watched = json.loads(machine("cat /root/watched; rm /root/watched /root/watch.py"))
@@ -115,7 +115,7 @@ def test_a_broken_off_one_is_continued_by_the_next(machine: Machine, rotation: R
     machine(f"python3 /etc/jupyter/make_token.py {TOKEN}")
     made = machine.token()
     assert not machine.takes(made)
-    again = playbook("playbooks/token.yml", "-e", f"hosts={MACHINE}")
+    again = playbook("playbooks/token.yml", "-e", f"only={MACHINE}")
     assert again.returncode == 0, again.stdout
     assert machine.token() not in (made, *rotation.tokens)
     assert machine.takes(machine.token())
