@@ -55,6 +55,11 @@ def test_the_history_is_gone_and_the_notebooks_are_there(root: Path) -> None:
     assert [Path(file).name for file in holds(root, CANARY)] == ["note.md"]
 
 
+def test_the_commands_that_it_shows_are_about_that_machine_alone(baked: Baked) -> None:
+    shown = [line for line in baked.run.output.splitlines() if line.startswith(("  start again  ", "  delete       "))]
+    assert [" -e only=reader " in line for line in shown] == [True, True]
+
+
 def test_a_name_is_given_once(baked: Baked) -> None:
     with pytest.raises(AssertionError, match="an image is never replaced"):
         playbook("playbooks/bake.yml", "-e", f"image={IMAGE}")
