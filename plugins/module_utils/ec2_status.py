@@ -131,7 +131,20 @@ def kept_lines(kept: list[Thing]) -> list[str]:
     return ["", "  Beside the machines there are:", *table(rows, right=(2, 3), indent="    ")] if rows else []
 
 
-def lines(project: str, region: str, machines: list[dict[str, Any]], kept: list[Thing], notes: list[str]) -> list[str]:
+def others_lines(others: list[str]) -> list[str]:
+    """What runs too, and is easily forgotten."""
+    said = f"  Also running in this project, and paid for: {', '.join(others)} (all=yes shows all)."
+    return ["", said] if others else []
+
+
+def lines(
+    project: str,
+    region: str,
+    machines: list[dict[str, Any]],
+    others: list[str],
+    kept: list[Thing],
+    notes: list[str],
+) -> list[str]:
     """All of it for a terminal."""
     if machines:
         sources = list(dict.fromkeys(one["price_source"] for one in machines if one["usd_hour"] is not None))
@@ -145,23 +158,32 @@ def lines(project: str, region: str, machines: list[dict[str, Any]], kept: list[
     else:
         body = [f"  Project {project} has no such machine in {region}."]
     body += [f"  AWS was not the one to tell all prices: {'; '.join(notes)}."] if notes else []
-    return [*body, *asleep_lines(machines), *kept_lines(kept)]
+    return [*body, *others_lines(others), *asleep_lines(machines), *kept_lines(kept)]
 
 
-def status(holdings: Holdings, chosen: list[dict[str, Any]], region: str, at: datetime | None = None) -> dict[str, Any]:
-    """What ec2_status returns."""
+def status(
+    holdings: Holdings,
+    chosen: list[dict[str, Any]],
+    region: str,
+    at: datetime | None = None,
+    *,
+    narrowed: bool = False,
+) -> dict[str, Any]:
+    """What ec2_status returns. narrowed: the project's other machines were left out by name, and are not spoken of."""
     now = at or datetime.now(UTC)
     prices = hourly_prices(holdings, chosen)
     machines = [machine(holdings, one, prices[one["InstanceId"]], now) for one in chosen]
     # Disks and addresses of machines are in the machines' own cost.
     attached = {disk["VolumeId"] for id in holdings.alive for disk in holdings.disks_of(id)}
     kept = [one for one in holdings.things() if (one.orphan or one.belongs) and one.id not in attached]
+    others = sorted(label(one) for one in holdings.instances if state_of(one) in RUNS and one not in chosen)
     asleep = [one["usd_month_stopped"] for one in machines if one["state"] not in RUNS]
     return {
         "machines": machines,
+        "others": others,
         "kept": [one.told() for one in kept],
         "usd_month_stopped": added(*asleep),
         "usd_month_kept": added(*[one.usd_month for one in kept]),
         "notes": holdings.prices.notes,
-        "lines": lines(holdings.project, region, machines, kept, holdings.prices.notes),
+        "lines": lines(holdings.project, region, machines, [] if narrowed else others, kept, holdings.prices.notes),
     }

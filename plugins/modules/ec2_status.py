@@ -115,6 +115,11 @@ machines:
     usd_month_stopped:
       description: USD per month while it is stopped, for its disks and elastic addresses.
       type: float
+others:
+  description: The project's other machines that run. RV(lines) tells of them, unless O(only) left them out.
+  type: list
+  elements: str
+  returned: always
 kept:
   description: What is paid for beside the machines, each as M(d2l.gluon_ec2.ec2_leftovers) tells it.
   type: list
@@ -166,7 +171,8 @@ def main() -> None:
         holdings = Holdings(
             module.client("ec2", aws_config=CLIENT), asked["project"], prices, f"aws ec2 --region {region}"
         )
-        module.exit_json(changed=False, **status(holdings, chosen(holdings.instances, asked), region))
+        meant = chosen(holdings.instances, asked)
+        module.exit_json(changed=False, **status(holdings, meant, region, narrowed=bool(asked["only"])))
     except UnknownNames as unknown:
         module.fail_json(msg=str(unknown))
     except (BotoCoreError, ClientError) as error:

@@ -118,6 +118,14 @@ class TestStop:
         wanted = "bob, reader: of them only the disks go on costing"
         assert [f"  would stop   {wanted}" in said[0], f"  stopped      {wanted}" in said[1]] == [True, True], said
         assert "  stopped      none, as none of them ran" in said[2]
+        assert "  runs on" not in "".join(said)
+
+    def test_the_playbook_says_what_of_the_project_runs_on(self, cloud: Cloud) -> None:
+        cloud.machines("reader", "bob")
+        told = f"  runs on      bob: of the project {cloud.project} too, and paid for; all=yes means all of it"
+        assert told in cloud.playbook("stop").stdout
+        assert told in cloud.playbook("terminate", "-e", "confirm=yes").stdout
+        assert "  runs on" not in cloud.playbook("stop", "-e", "only=bob").stdout
 
     def test_the_playbook_refuses_an_unknown_name(self, cloud: Cloud) -> None:
         cloud.machines("reader")

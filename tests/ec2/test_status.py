@@ -125,7 +125,18 @@ def test_several_types_and_markets_make_no_more_calls(cloud: Cloud) -> None:
 
 def test_only_those_asked_for_are_shown(cloud: Cloud) -> None:
     cloud.machines("reader", "bob")
-    assert [one["name"] for one in status(cloud, "reader", "bob", only=["bob"])["machines"]] == ["bob"]
+    result = status(cloud, "reader", "bob", only=["bob"])
+    assert [one["name"] for one in result["machines"]] == ["bob"]
+    assert "Also running" not in "".join(result["lines"])
+
+
+def test_others_that_run_are_named(cloud: Cloud) -> None:
+    cloud.machines("reader", "bob", "carol")
+    cloud.module("ec2_stop", project=cloud.project, names=["carol"], timeout=20)
+    for names in (["reader"], ["nobody"]):
+        told = "\n".join(status(cloud, *names)["lines"])
+        assert f"and paid for: {'bob' if names == ['reader'] else 'bob, reader'} (all=yes shows all)." in told
+    assert "Also running" not in "".join(status(cloud, all=True)["lines"])
 
 
 def test_all_are_shown_when_asked_for(cloud: Cloud) -> None:
