@@ -51,6 +51,22 @@ def lines(plan: Plan, made: dict[str, Any], asleep: list[dict[str, Any]]) -> lis
     return [f"  {head:<12} {text}" for head, text in rows]
 
 
+def kept_types(asked: dict[str, Any], alive: dict[str, dict[str, Any]]) -> list[str]:
+    """The lines about machines whose type is none of those that are asked for. alive: name -> what EC2 describes."""
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for machine in asked["machines"]:
+        types = [machine["instance_type"]] if machine.get("instance_type") else asked["instance_types"]
+        has = alive.get(machine["name"], {}).get("InstanceType")
+        if has and types and has not in types:
+            groups.setdefault((has, tuple(types)), []).append(machine["name"])
+    return [
+        f"  note         {some(names)}: {has} and not {' or '.join(types)}, as a machine keeps the type that it was "
+        f"launched with. To change it: stop.yml, aws ec2 --region {asked['region']} modify-instance-attribute "
+        f"--instance-id {alive[names[0]]['InstanceId']} --instance-type Value={types[0]}, start.yml"
+        for (has, types), names in groups.items()
+    ]
+
+
 def some(names: list[str]) -> str:
     """Names, as many as fit on a line."""
     return ", ".join(names) if len(names) <= 5 else f"{', '.join(names[:4])} and {len(names) - 4} more"

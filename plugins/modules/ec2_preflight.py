@@ -250,7 +250,7 @@ from ..module_utils.ec2_group import found_groups, settled
 from ..module_utils.ec2_holdings import MANAGED_BY
 from ..module_utils.ec2_inputs import caller_refusal, refusals
 from ..module_utils.ec2_plan import Plan, Refused
-from ..module_utils.ec2_plan_lines import lines
+from ..module_utils.ec2_plan_lines import kept_types, lines
 from ..module_utils.ec2_prices import Prices, client_of
 from ..module_utils.ec2_project import by_name, instances, state_of, summaries, tags_of
 
@@ -375,6 +375,7 @@ def preflight(module: AnsibleAWSModule, clients: Clients) -> dict[str, Any]:
         plan = Plan(clients, asked, Prices(client_of(module), asked["region"], Path(asked["price_table"]), PATIENCE))
         made = plan.make(missing, asleep)
         result |= {"candidates": made["candidates"], "image": made["image"], "lines": lines(plan, made, asleep)}
+    result["lines"] += kept_types(asked, wanted)
     return result
 
 

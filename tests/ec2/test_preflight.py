@@ -57,6 +57,14 @@ class TestWhatItAsks:
         assert asked == ["DescribeInstances", "DescribeSecurityGroups"]
         assert (result["missing"], result["asleep"], result["lines"]) == ([], [], [])
 
+    def test_a_machine_of_another_type_is_left_as_it_is_and_spoken_of(self, cloud: Cloud) -> None:
+        cloud.machines("reader", "bob", places=cloud.places("g4dn.xlarge"))
+        (line,) = cloud.preflight("reader", "bob", instance_types=["g5.xlarge", "g6.xlarge"])["lines"]
+        assert "note         reader, bob: g4dn.xlarge and not g5.xlarge or g6.xlarge, as a machine keeps" in line
+        assert "modify-instance-attribute --instance-id i-" in line
+        assert " --instance-type Value=g5.xlarge, start.yml" in line
+        assert cloud.preflight("reader", instance_types=["g5.xlarge", "g4dn.xlarge"])["lines"] == []
+
     def test_places_are_in_the_order_of_the_wish(self, cloud: Cloud) -> None:
         result = cloud.preflight(instance_types=["g5.xlarge", "g4dn.xlarge"], spot=True, spot_fallback=True)
         places = result["candidates"]["reader"]
