@@ -175,7 +175,7 @@ class Cloud:
         folder = self.state / "inventory"
         if not folder.exists():
             (folder / "group_vars").mkdir(parents=True)
-            for file in ("aws_ec2.yaml", "hosts.yml", "group_vars/all.yml", "group_vars/gluon.yml"):
+            for file in ("aws_ec2.yml", "hosts.yml", "group_vars/all.yml", "group_vars/gluon.yml"):
                 text = (ROOT / "inventories/local" / file).read_text()
                 text = text.replace("http://127.0.0.1:5950", self.endpoint)
                 (folder / file).write_text(text.replace("gluon-ec2", self.project))

@@ -93,7 +93,7 @@ def days(converged: Project) -> Iterator[tuple[str, ...]]:
     """What the playbooks about a class of one are told, with an inventory as docs/ops.md has it."""
     folder = converged.folder / "inventory"
     shutil.copytree(os.environ["LOCAL_EC2_INVENTORY"], folder, ignore=shutil.ignore_patterns(".state"))
-    plugin = folder / "aws_ec2.yaml"
+    plugin = folder / "aws_ec2.yml"
     plugin.write_text(plugin.read_text().replace("plugin: gluon_ec2", "plugin: d2l.gluon_ec2.gluon_ec2"))
     converged.write("roster.yml", [{"name": "Li Wei"}])
     told = ("-i", str(folder), "-e", "roster=roster.yml", "-e", "project=ops-class")
