@@ -20,7 +20,7 @@ local-down: ## Remove everything that `make local` made (IMAGES=1: the machine i
 local-status: ## Show what runs
 	@.venv/bin/python -m local_ec2 status
 
-test: ## Run the tests (some 40 minutes on 2 cores)
+test: ## Run the tests (20 to 40 minutes on 2 cores)
 	@tools/test
 
 test-slow: ## Run those that take longer, too

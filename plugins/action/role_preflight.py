@@ -13,6 +13,7 @@ import yaml
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 try:
@@ -70,6 +71,8 @@ class ActionModule(ActionBase):
         if strange := [name for name in asked["roles"] or [] if name not in there]:
             raise AnsibleError(f"There is no role {', '.join(strange)} beside this plugin, only {', '.join(there)}.")
         paths = [there[name] for name in asked["roles"] or []] or [Path(role._role_path)]
+        if not asked["roles"] and (complaint := self._of_rights(paths[0], task_vars)):
+            return {"failed": True, "msg": complaint}
         checks = [Check(self, path, task_vars, ahead=bool(asked["roles"])) for path in paths]
         # One choice may be the value of several roles' variables.
         complaints = list(dict.fromkeys(sentence for check in checks for sentence in check.complaints()))
@@ -77,13 +80,30 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": " ".join([*complaints, "Correct it in your inventory's group_vars."])}
         return {"changed": False}
 
+    def _of_rights(self, path: Path, variables: dict[str, Any]) -> str:
+        """What is to be said where a role that works as root would not; as far as facts tell who it is otherwise."""
+        facts = variables.get("ansible_facts") or {}
+        becomes = self._templar.template(variables.get("ansible_become", self._task.become))
+        if not rules_of(path).get("root") or boolean(becomes, strict=False) or not facts.get("user_uid", 0):
+            return ""
+        who = facts.get("user_id", facts["user_uid"])
+        return (
+            f"The role {path.name} works as root, and this play is {who} on the machine: set become: true for the "
+            "play, or give ansible-playbook -b."
+        )
+
+
+def rules_of(path: Path) -> dict[str, Any]:
+    """What a role's meta/preflight.yml says."""
+    return yaml.load((path / "meta/preflight.yml").read_text(encoding="utf-8"), SafeLoader)
+
 
 class Check:
     """One role's variables, as they are in a task of that role, or as they would be `ahead` of it."""
 
     def __init__(self, action: ActionModule, path: Path, variables: dict[str, Any], *, ahead: bool) -> None:
         self.path, self.ahead, self.given = path, ahead, variables
-        self.rules = yaml.load((path / "meta/preflight.yml").read_text(encoding="utf-8"), SafeLoader)
+        self.rules = rules_of(path)
         specs = yaml.load((path / "meta/argument_specs.yml").read_text(encoding="utf-8"), SafeLoader)
         self.options = specs["argument_specs"]["main"]["options"]
         if ahead:

@@ -17,6 +17,7 @@ description:
   - Which variables a role has, and of which types, its F(meta/argument_specs.yml) says, so that a play with this task
     can import the roles with C(rolespec_validate=false).
   - What such a spec cannot say is in F(meta/preflight.yml), under these keys.
+  - C(root) is whether the role has to be root on the machine, which it says where the play does not become it.
   - C(sets) are variables of the role's name that it sets itself.
   - C(ranges) are the lowest and the highest number that a variable may be.
   - C(patterns) are a regular expression for all of a variable's text, and what is said of one that does not match.

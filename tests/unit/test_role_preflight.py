@@ -121,3 +121,22 @@ def test_outside_of_roles_they_have_to_be_named(tmp_path: Path) -> None:
 def test_a_role_that_is_not_there_is_none_to_check(tmp_path: Path) -> None:
     result = told(tmp_path, {"role_preflight": {"roles": ["jupiter"]}})
     assert result["failed"] and "There is no role jupiter" in result["msg"] and "jupyter" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("who", "becomes", "given", "refused"),
+    [
+        ({"user_uid": 1000, "user_id": "reader"}, False, {}, True),
+        ({"user_uid": 1000, "user_id": "reader"}, True, {}, False),
+        ({"user_uid": 1000, "user_id": "reader"}, False, {"ansible_become": "{{ 'yes' }}"}, False),
+        ({"user_uid": 0, "user_id": "root"}, False, {}, False),
+    ],
+)
+def test_a_role_that_would_not_be_root_says_so(
+    tmp_path: Path, who: dict[str, Any], becomes: bool, given: dict[str, Any], refused: bool
+) -> None:
+    fact = {"ansible.builtin.set_fact": {**who, "cacheable": True}}
+    role = {"ansible.builtin.include_role": {"name": "miniconda", "rolespec_validate": False}}
+    said = told(tmp_path, {"block": [fact, role], "become": becomes}, **given)["msg"]
+    assert said.startswith("The role miniconda works as root, and this play is reader on the machine") == refused, said
+    assert said.startswith("There is no installer for this machine") != refused
