@@ -89,6 +89,17 @@ def unclosed(text: str, kind: str = "") -> bool:
     return any(end is None and kind in lines[place] for place, end, _ in gluon_chapters.fences(lines))
 
 
+def closed(text: str) -> str:
+    """The text with an end for a fence that has none. To leave such texts out would leave out most of them."""
+    for _ in range(9):
+        lines = gluon_chapters.LINE.findall(text)
+        opening = next((lines[place] for place, end, _ in gluon_chapters.fences(lines) if end is None), "")
+        if not opening:
+            break
+        text += "\n" + re.search("`{3,}|~{3,}", opening)[0] + "\n"
+    return text
+
+
 @given(CHAPTERS | st.text(), st.booleans())
 @example("", False)
 @example("\ufeff```{.python .input}\n1\n```", False)
@@ -96,10 +107,10 @@ def test_what_was_only_opened_is_saved_byte_for_byte(text: str, outputs: bool) -
     assert gluon_chapters.write(opened(text), outputs) == text
 
 
-@given(CHAPTERS, NUMBERS, SOURCES, st.booleans())
+@given(CHAPTERS.map(closed), NUMBERS, SOURCES.map(closed), st.booleans())
 def test_an_edited_cell_is_all_that_changes(text: str, place: int, source: str, outputs: bool) -> None:
     notebook = opened(text)
-    assume(notebook["cells"] and source.strip() and not unclosed(text) and not unclosed(source))
+    assume(notebook["cells"] and source.strip())
     place %= len(notebook["cells"])
     before = text[: text.startswith(gluon_chapters.BOM)] + "".join(map(written, notebook["cells"][:place]))
     after = "".join(map(written, notebook["cells"][place + 1 :]))
