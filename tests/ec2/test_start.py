@@ -60,7 +60,8 @@ def test_all_of_the_project_are_started(cloud: Cloud) -> None:
 def test_a_name_that_no_machine_has_is_told_with_those_there_are(cloud: Cloud, playbook: str) -> None:
     stopped(cloud, "reader")
     said = lines_of(start(cloud, playbook, only="raeder").stdout)
-    assert "only=raeder: no machine is called raeder. Set it to some of reader" in said
+    assert "only=raeder: no machine is called raeder. Set it to some of reader, with commas between them" in said
+    assert (", or add it to machines." in said) == (playbook == "provision")
     assert running(cloud) == []
 
 
