@@ -123,7 +123,7 @@ class Project:
             "TMPDIR": str(self.temporary),
             "MOMENTS": str(moments),
             "ANSIBLE_CALLBACK_PLUGINS": f"{ROOT}/plugins/callback:{ROOT}/tests/whole/callback",
-            "ANSIBLE_CALLBACKS_ENABLED": "heartbeat,moments",
+            "ANSIBLE_CALLBACKS_ENABLED": "heartbeat,gc_freeze,moments",
             "ANSIBLE_NOCOLOR": "1",
         }
         return subprocess.Popen(
