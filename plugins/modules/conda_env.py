@@ -157,9 +157,32 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import conda, network
+from ..module_utils import ahead, conda, network
 from ..module_utils.conda_environment import Environment
 from ..module_utils.failed import Failed
+
+OPTIONS = {
+    "argument_spec": {
+        "prefix": {"type": "path", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "file": {"type": "path"},
+        "definition": {"type": "dict"},
+        "dependencies": {"type": "list", "elements": "str", "default": []},
+        "pip": {"type": "list", "elements": "str", "default": []},
+        "pip_absent": {"type": "list", "elements": "str", "default": []},
+        "pip_lock": {"type": "str", "default": ""},
+        "uv": {"type": "str", "default": ""},
+        **network.OPTIONS,
+        "pip_index": {"type": "str", "no_log": True},
+        "channels": {"type": "list", "elements": "str"},
+        "prune": {"type": "bool", "default": False},
+        "executable": {"type": "path", "default": "/opt/miniconda3/bin/conda"},
+        "free_space": {"type": "int", "default": 0},
+        "lock_timeout": {"type": "int", "default": 1800},
+    },
+    "mutually_exclusive": [("file", "definition")],
+    "required_if": [("state", "present", ("file", "definition"), True)],
+}
 
 
 def wanted(environment, params):
@@ -184,6 +207,7 @@ def keep(environment, module):
         diff = {"prepared": conda.lines(before.unmet)}
         told = {"unmet": before.unmet, "packages": before.installed, "diff": diff}
         module.exit_json(changed=bool(before.unmet), created=is_new, **told)
+    ahead.stop(module)
     with environment.locked() as interrupted:
         is_new = not environment.exists()
         before = after = environment.survey(definition, interrupted)
@@ -198,35 +222,14 @@ def remove(environment, module):
     """state=absent."""
     is_there = environment.exists()
     if not module.check_mode and (is_there or environment.lock.exists()):
+        ahead.stop(module)
         with environment.locked():
             environment.remove()
     module.exit_json(changed=is_there, diff={"before": f"{environment.prefix}\n" if is_there else "", "after": ""})
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            "prefix": {"type": "path", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "file": {"type": "path"},
-            "definition": {"type": "dict"},
-            "dependencies": {"type": "list", "elements": "str", "default": []},
-            "pip": {"type": "list", "elements": "str", "default": []},
-            "pip_absent": {"type": "list", "elements": "str", "default": []},
-            "pip_lock": {"type": "str", "default": ""},
-            "uv": {"type": "str", "default": ""},
-            **network.OPTIONS,
-            "pip_index": {"type": "str", "no_log": True},
-            "channels": {"type": "list", "elements": "str"},
-            "prune": {"type": "bool", "default": False},
-            "executable": {"type": "path", "default": "/opt/miniconda3/bin/conda"},
-            "free_space": {"type": "int", "default": 0},
-            "lock_timeout": {"type": "int", "default": 1800},
-        },
-        mutually_exclusive=[("file", "definition")],
-        required_if=[("state", "present", ("file", "definition"), True)],
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(**OPTIONS, supports_check_mode=True)
     os.umask(0o022)
     # Without pipelining, what is started here would else find a terminal, and might ask something and wait.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

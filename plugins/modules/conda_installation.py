@@ -144,12 +144,28 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import network
+from ..module_utils import ahead, network
 from ..module_utils.conda_installation import Installation
 from ..module_utils.conda_installation_settings import Settings, render
 from ..module_utils.download import read_source
 from ..module_utils.failed import Failed
 from ..module_utils.folders import absolute
+
+OPTIONS = {
+    "argument_spec": {
+        "prefix": {"type": "path", "required": True},
+        "url": {"type": "str", "required": True},
+        "sha256": {"type": "str", "required": True},
+        "version": {"type": "str", "required": True},
+        "adopt": {"type": "bool", "default": False},
+        "condarc": {"type": "dict"},
+        "profile": {"type": "path"},
+        "accept_terms": {"type": "list", "elements": "str", "default": []},
+        **network.OPTIONS,
+        "free_space": {"type": "int", "default": 1024},
+        "lock_timeout": {"type": "int", "default": 1800},
+    },
+}
 
 
 def read(params):
@@ -203,6 +219,7 @@ def act(module):
     was, before, after = installation.state(), survey(installation, settings), plan(installation, settings, version)
     # What is left of a run that was killed at its very end goes too.
     if not module.check_mode and (before != after or installation.work.exists()):
+        ahead.stop(module)
         with installation.alone(params["lock_timeout"]):
             installation.refuse(source)
             was, before = installation.state(), survey(installation, settings)
@@ -219,22 +236,7 @@ def act(module):
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            "prefix": {"type": "path", "required": True},
-            "url": {"type": "str", "required": True},
-            "sha256": {"type": "str", "required": True},
-            "version": {"type": "str", "required": True},
-            "adopt": {"type": "bool", "default": False},
-            "condarc": {"type": "dict"},
-            "profile": {"type": "path"},
-            "accept_terms": {"type": "list", "elements": "str", "default": []},
-            **network.OPTIONS,
-            "free_space": {"type": "int", "default": 1024},
-            "lock_timeout": {"type": "int", "default": 1800},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(**OPTIONS, supports_check_mode=True)
     os.umask(0o022)
     prefix = module.params["prefix"]
     try:

@@ -59,16 +59,17 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.cuda_look import look
 from ..module_utils.cuda_plan import SOURCES, files_of, plan
 
+OPTIONS = {
+    "argument_spec": {
+        "asked": {"type": "dict", "required": True},
+        "tables": {"type": "dict", "required": True},
+        "system": {"type": "str", "required": True},
+    },
+}
+
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "asked": {"type": "dict", "required": True},
-            "tables": {"type": "dict", "required": True},
-            "system": {"type": "str", "required": True},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(**OPTIONS, supports_check_mode=True)
     asked, tables, system = (module.params[name] for name in ("asked", "tables", "system"))
     platform = tables["platforms"].get(system, {})
     names = ["dkms", *platform.get("build_tools", [])]

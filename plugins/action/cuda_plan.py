@@ -1,0 +1,1 @@
+conda_env.py
