@@ -57,7 +57,7 @@ class ActionModule(ActionBase):
             answer = json.loads(done["stdout"].strip().splitlines()[-1]) if not done["rc"] else {}
         except (IndexError, ValueError):
             return {}
-        return remove_values(answer, read._no_log_values)
+        return remove_values({**answer, "invocation": {"module_args": read.validated_parameters}}, read._no_log_values)
 
     def _program(self, name: str, options: dict[str, Any]) -> bytes:
         """All in one text for Python's standard input, so that an option with a password is in no command line."""

@@ -170,7 +170,8 @@ def test_a_look_at_gpus_is_never_packed(host: Host) -> None:
     assert not ahead["changed"]
     said = host.play(host.task("cuda_plan", **asked), pipelining=False)
     assert PACKED in said, said
-    assert host.told == ahead
+    assert host.told["plan"] == ahead["plan"]
+    assert host.told.keys() == ahead.keys()
 
 
 def test_each_option_of_these_modules_has_a_type() -> None:
