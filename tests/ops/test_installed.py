@@ -12,7 +12,10 @@ import pytest
 from project import EXAMPLES, ROLES, ROOT, Project, built
 
 PLAYBOOKS = sorted(file.stem for file in (ROOT / "playbooks").glob("*.yml"))
-MODULES = {f"d2l.gluon_ec2.{file.stem}" for file in (ROOT / "plugins/modules").glob("*.py")}
+PLUGINS = {
+    kind: {f"d2l.gluon_ec2.{file.stem}" for file in (ROOT / "plugins" / folder).glob("*.py")}
+    for kind, folder in (("module", "modules"), ("callback", "callback"), ("inventory", "inventory"))
+}
 
 
 def test_every_role_has_an_example() -> None:
@@ -61,8 +64,19 @@ def test_the_commands_that_a_playbook_shows_are_those_of_an_installed_one(instal
     assert "-i localhost, d2l.gluon_ec2.site makes one." in " ".join(run.output.split())
 
 
-def test_modules_have_documentation(installed: Project) -> None:
-    said = installed.succeeds("ansible-doc", "--type", "module", "--list", "--json", "d2l.gluon_ec2").output
+@pytest.mark.parametrize("kind", PLUGINS)
+def test_plugins_have_documentation(installed: Project, kind: str) -> None:
+    said = installed.succeeds("ansible-doc", "--type", kind, "--list", "--json", "d2l.gluon_ec2").output
     described = json.loads(said[said.index("{") :])
-    assert set(described) == MODULES
+    assert set(described) == PLUGINS[kind]
     assert [name for name, words in described.items() if not words or words == "UNDOCUMENTED"] == []
+
+
+def test_callbacks_can_be_had_in_plays_of_ones_own(installed: Project) -> None:
+    (installed.folder / "waits.yml").write_text(
+        "- hosts: localhost\n  gather_facts: false\n  tasks: [{name: Wait, ansible.builtin.pause: {seconds: 3}}]\n"
+    )
+    settings = {"ANSIBLE_CALLBACKS_ENABLED": ",".join(PLUGINS["callback"]), "GLUON_HEARTBEAT": "1"}
+    said = installed.succeeds("ansible-playbook", "-i", "localhost,", "waits.yml", **settings).output
+    assert "s: Wait" in said
+    assert "WARNING" not in said
