@@ -73,7 +73,8 @@ class ActionModule(ActionBase):
         paths = [there[name] for name in asked["roles"] or []] or [Path(role._role_path)]
         if not asked["roles"] and (complaint := self._of_rights(paths[0], task_vars)):
             return {"failed": True, "msg": complaint}
-        checks = [Check(self, path, task_vars, ahead=bool(asked["roles"])) for path in paths]
+        shared: dict[str, Any] = {}
+        checks = [Check(self, path, task_vars, shared, ahead=bool(asked["roles"])) for path in paths]
         # One choice may be the value of several roles' variables.
         complaints = list(dict.fromkeys(sentence for check in checks for sentence in check.complaints()))
         if complaints:
@@ -101,8 +102,10 @@ def rules_of(path: Path) -> dict[str, Any]:
 class Check:
     """One role's variables, as they are in a task of that role, or as they would be `ahead` of it."""
 
-    def __init__(self, action: ActionModule, path: Path, variables: dict[str, Any], *, ahead: bool) -> None:
-        self.path, self.ahead, self.given = path, ahead, variables
+    def __init__(
+        self, action: ActionModule, path: Path, variables: dict[str, Any], shared: dict[str, Any], *, ahead: bool
+    ) -> None:
+        self.path, self.ahead, self.given, self.shared = path, ahead, variables, shared
         self.rules = rules_of(path)
         specs = yaml.load((path / "meta/argument_specs.yml").read_text(encoding="utf-8"), SafeLoader)
         self.options = specs["argument_specs"]["main"]["options"]
@@ -133,7 +136,7 @@ class Check:
         # The defaults of a role are as they should be.
         for name, option in self.options.items():
             try:
-                self.values[name] = self.templated(self.given[name]) if name in self.given else UNKNOWN
+                self.values[name] = self.value(self.given[name]) if name in self.given else UNKNOWN
             except AnsibleUndefinedVariable:
                 raise
             except AnsibleError as error:
@@ -189,6 +192,14 @@ class Check:
             # A value of which this cannot even be asked.
             return False
         return value is UNKNOWN or value in (True, "True")
+
+    def value(self, given: Any) -> Any:
+        """What was given; a variable that several roles are handed is made once for all of them."""
+        if not HANDED_ON.fullmatch(str(given)):
+            return self.templated(given)
+        if given not in self.shared:
+            self.shared[given] = self.templated(given)
+        return self.shared[given]
 
     def templated(self, text: Any) -> Any:
         """A text's value, or UNKNOWN: what the machine's facts decide cannot be told ahead of them."""
