@@ -87,8 +87,8 @@ def measure() -> list[Figure]:
             site.seconds / all_facts.seconds,
             "times",
             3,
-            f"{site.seconds:.2f} and {all_facts.seconds:.2f} s; {site.seconds / facts.seconds:.2f} times, if only those "
-            f"are gathered that our plays gather ({facts.seconds:.2f} s)",
+            f"{site.seconds:.2f} and {all_facts.seconds:.2f} s; {site.seconds / facts.seconds:.2f} times, if only "
+            f"those are gathered that our plays gather ({facts.seconds:.2f} s)",
         ),
         Figure(
             f"one role with nothing to do (the dearest, {dear}), over all of site.yml",
