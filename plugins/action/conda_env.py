@@ -2,7 +2,7 @@
 """Run a module of this collection on the machine only where it has something to do. The links beside this file are for
 other modules.
 
-Whether it has, is asked by its own code in a lighter way, see module_utils/ahead.py; that is not a third of the time.
+Whether it has, is asked by its own code in a lighter way, see module_utils/ahead.py; that takes half the time.
 """
 
 from __future__ import annotations
