@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from bench.local import ANSIBLE, INVENTORY, ROOT, Figure, by_hand, new_machines, playbook, role, timed
+from bench.local import ANSIBLE, INVENTORY, ROOT, Figure, by_hand, new_machines, playbook, role, settle, timed
 
 EDITION = yaml.safe_load((ROOT / "playbooks/editions/d2l-zh-v1.yml").read_text())
 OF_MINICONDA = ROOT / "roles/miniconda/vars/main"
@@ -106,7 +106,9 @@ def of_whole(kind: str) -> tuple[float, float]:
         with new_machines(*names):
             for name in names if kind == "gpu" else ():
                 by_hand(f"bench-{name}", "\n".join(DRIVERS_LIBRARY))
+            settle()
             ours.append(playbook("playbooks/configure.yml", hosts=f"bench-{names[0]}", gluon_env_gpu=kind == "gpu"))
+            settle()
             hand.append(by_hand(f"bench-{names[1]}", "\n".join(lines)))
     return min(ours), min(hand)
 
@@ -124,8 +126,11 @@ def of_environment(kind: str) -> Figure:
     for _ in range(TIMES):
         with new_machines("uv", "pip", "hand"):
             playbook(role("miniconda"), hosts="bench-uv,bench-pip,bench-hand")
+            settle()
             uv.append(playbook(role("gluon_env"), hosts="bench-uv", **common))
+            settle()
             pip.append(playbook(role("gluon_env"), hosts="bench-pip", **common | {"gluon_env_uv": ""}))
+            settle()
             hand.append(by_hand("bench-hand", script))
     of = f"{min(uv):.0f} and {min(hand):.0f} s; with pip instead of uv {min(pip) / min(hand):.2f} times"
     what = f"the book's environment for the {kind.upper()}, over the chapter's commands"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.local import IMAGE, STATE, Figure, control, named, play, playbook, timed
+from bench.local import IMAGE, STATE, Figure, control, named, play, playbook, settle, timed
 from local_ec2.control import Control
 
 MANY, WAITING = 30, 20
@@ -78,10 +78,12 @@ def image() -> list[Figure]:
     """Install everything on a new machine, make an image of it, and launch another from that."""
     cloud = control()
     try:
+        settle()
         cloud.forget_requests()
         site = playbook("site.yml", machines=named("cold"), hosts="bench-cold")
         cold = listens_after(cloud, "bench-cold")
         baking = playbook("playbooks/bake.yml", machine="bench-cold", image=IMAGE)
+        settle()
         cloud.forget_requests()
         again = playbook("site.yml", machines=named("warm"), ami=IMAGE, hosts="bench-warm")
         warm = listens_after(cloud, "bench-warm")

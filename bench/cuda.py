@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from bench.local import ROOT, by_hand, new_machines, playbook, role
+from bench.local import ROOT, by_hand, new_machines, playbook, role, settle
 
 TABLE = ROOT / "roles/cuda/vars/main/platforms.yml"
 TOOLKITS = [{"source": "distribution"}]
@@ -44,14 +44,18 @@ def commands() -> str:
 
 def of_by_hand() -> None:
     # Wherever a mirror keeps what it has fetched, who comes first has the slower downloads: that is the role.
+    settle()
     ours = playbook(role("cuda"), hosts="bench-role", cuda_gpu="T4", cuda_toolkits=TOOLKITS)
+    settle()
     hand = by_hand("bench-hand", commands())
     print(f"\ndriver and toolkit on Debian 12: by the role {ours:.0f} s, by hand {hand:.0f} s, {ours / hand:.2f} times")
 
 
 def of_overlap() -> None:
     configure = "playbooks/configure.yml"
+    settle()
     after = playbook(configure, hosts="bench-after", cuda_gpu="T4", cuda_wait=True)
+    settle()
     beside = playbook(configure, hosts="bench-beside", cuda_gpu="T4")
     print(
         f"\nconfigure.yml with a driver: {beside:.0f} s, one after the other {after:.0f} s: "

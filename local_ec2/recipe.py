@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 SUITE = "bookworm"
+# python3-apt: Debian's cloud images have it, by way of apt-listchanges.
 PACKAGES = (
     "ca-certificates",
     "dbus",
@@ -18,6 +19,7 @@ PACKAGES = (
     "mount",
     "openssh-server",
     "python3",
+    "python3-apt",
     "python3-venv",
     "sudo",
     "systemd",

@@ -11,10 +11,14 @@ from project import ROLES, Project, Run
 
 @pytest.fixture(scope="module")
 def project(shared_cloud: None, projects: Callable[..., Project], tarball: Path) -> Project:
-    """A project with a fresh machine. That it is there is the example ec2.yml."""
+    """A project with a fresh machine, as bare as a container, for which Ansible's apt must first get what it needs itself.
+
+    That it is there is the example ec2.yml.
+    """
     project = projects()
     project.install(tarball)
     project.machine("examples")
+    project.on_machine("apt-get purge -qqy --auto-remove python3-apt")
     return project
 
 
