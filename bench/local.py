@@ -24,8 +24,8 @@ DATA = Path(os.environ.get("LOCAL_EC2_DATA", ROOT / ".local_ec2"))
 ANSIBLE = ROOT / ".venv/bin/ansible-playbook"
 # The image that some make of a machine, and delete.
 IMAGE = "bench-image"
-# For 60 s ext4 gives the inode of a deleted file to no other (300 s more, until the deletion is on the disk), and passes
-# by each of them for every file that is made: after ten thousand, as of a machine, making one takes fifty times as long.
+# ext4 gives a deleted file's inode to no other for 60 s (300 s more, until the deletion is on the disk), and passes by
+# each of them for every file that is made: with ten thousand, as of a machine, making one takes fifty times as long.
 FORGOTTEN = 61
 
 

@@ -11,7 +11,7 @@ from project import ROLES, Project, Run
 
 @pytest.fixture(scope="module")
 def project(shared_cloud: None, projects: Callable[..., Project], tarball: Path) -> Project:
-    """A project with a fresh machine, as bare as a container, for which Ansible's apt must first get what it needs itself.
+    """A project with a fresh machine, as bare as a container: Ansible's apt must first get what it needs itself.
 
     That it is there is the example ec2.yml.
     """
