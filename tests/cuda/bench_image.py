@@ -20,7 +20,7 @@ SCRIPT = """\
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
-apt-get install -q -y --no-install-recommends kmod python3-apt /tmp/linux-*.deb
+apt-get install -q -y --no-install-recommends kmod /tmp/linux-*.deb
 rm /tmp/linux-*.deb
 
 install -d /etc/gpu-standin {program_folder}
