@@ -25,7 +25,7 @@ ANSIBLE = ROOT / ".venv/bin/ansible-playbook"
 # The image that some make of a machine, and delete.
 IMAGE = "bench-image"
 # ext4 gives a deleted file's inode to no other for 60 s (300 s more, until the deletion is on the disk), and passes by
-# each of them for every file that is made: with ten thousand, as of a machine, making one takes fifty times as long.
+# each of them for every file that is made; a machine that ends leaves many. Figures are in README.md beside this.
 FORGOTTEN = 61
 
 
