@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ FORMS = {
 }
 
 
+# What a play registers the answer about several roles as, so that each of them asks only what was left open.
+AHEAD = "role_preflight_ahead"
 HANDED_ON = re.compile(r"{{ (\w+)( \| default\([^()]*\))? }}")
 UNKNOWN = object()
 
@@ -73,13 +76,15 @@ class ActionModule(ActionBase):
         paths = [there[name] for name in asked["roles"] or []] or [Path(role._role_path)]
         if not asked["roles"] and (complaint := self._of_rights(paths[0], task_vars)):
             return {"failed": True, "msg": complaint}
+        settled = [] if asked["roles"] else (task_vars.get(AHEAD) or {}).get("settled", [])
         shared: dict[str, Any] = {}
         checks = [Check(self, path, task_vars, shared, ahead=bool(asked["roles"])) for path in paths]
+        found = [check.of_machine() if check.path.name in settled else check.complaints() for check in checks]
         # One choice may be the value of several roles' variables.
-        complaints = list(dict.fromkeys(sentence for check in checks for sentence in check.complaints()))
+        complaints = list(dict.fromkeys(sentence for sentences in found for sentence in sentences))
         if complaints:
             return {"failed": True, "msg": " ".join([*complaints, "Correct it in your inventory's group_vars."])}
-        return {"changed": False}
+        return {"changed": False, "settled": [check.path.name for check in checks if check.settled]}
 
     def _of_rights(self, path: Path, variables: dict[str, Any]) -> str:
         """What is to be said where a role that works as root would not; as far as facts tell who it is otherwise."""
@@ -107,8 +112,8 @@ class Check:
     ) -> None:
         self.path, self.ahead, self.given, self.shared = path, ahead, variables, shared
         self.rules = rules_of(path)
-        specs = yaml.load((path / "meta/argument_specs.yml").read_text(encoding="utf-8"), SafeLoader)
-        self.options = specs["argument_specs"]["main"]["options"]
+        # Whether all could be told but what the role asks of its machine.
+        self.settled = True
         if ahead:
             variables = {"role_path": str(path)}
             for file in (path / "defaults/main.yml", *path.glob("vars/main.yml"), *path.glob("vars/main/*.yml")):
@@ -118,10 +123,22 @@ class Check:
         self.templar = action._templar.copy_with_new_env(available_variables=variables)
         self.values: dict[str, Any] = {}
 
+    @cached_property
+    def options(self) -> dict[str, dict[str, Any]]:
+        """The role's variables, as its argument spec has them."""
+        specs = yaml.load((self.path / "meta/argument_specs.yml").read_text(encoding="utf-8"), SafeLoader)
+        return specs["argument_specs"]["main"]["options"]
+
     def complaints(self) -> list[str]:
         # What a value of another type would be said to be besides is of no use.
-        wrong = list(self.mistyped()) or list(self.impossible())
-        return [*self.unknown(), *(re.sub(r"\w+", self.chosen, sentence) for sentence in wrong)]
+        wrong = list(self.mistyped()) or [*self.impossible(), *([] if self.ahead else self.broken("machine"))]
+        return [*self.unknown(), *self.by_choice(wrong)]
+
+    def of_machine(self) -> list[str]:
+        return self.by_choice(self.broken("machine"))
+
+    def by_choice(self, sentences: Iterable[str]) -> list[str]:
+        return [re.sub(r"\w+", self.chosen, sentence) for sentence in sentences]
 
     def unknown(self) -> Iterator[str]:
         known = [*self.options, *self.rules.get("sets", [])]
@@ -165,7 +182,10 @@ class Check:
             pattern, sentence = FORMS[form]
             if self.differs(name, pattern):
                 yield sentence.format(name=name, value=self.values[name])
-        for rule in self.rules.get("values", []) + ([] if self.ahead else self.rules.get("machine", [])):
+        yield from self.broken("values")
+
+    def broken(self, rules: str) -> Iterator[str]:
+        for rule in self.rules.get(rules, []):
             if not self.holds(rule["that"]):
                 yield self.templar.template(trust_as_template(rule["msg"])).strip()
 
@@ -207,5 +227,6 @@ class Check:
             return self.templar.template(text)
         except AnsibleUndefinedVariable:
             if self.ahead:
+                self.settled = False
                 return UNKNOWN
             raise

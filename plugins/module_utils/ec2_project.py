@@ -65,6 +65,7 @@ def summary(instance: dict[str, Any], name: str) -> dict[str, Any]:
         "private_ip_address": instance.get("PrivateIpAddress", ""),
         "login_user": tags.get("LoginUser", "ubuntu"),
         "owner": tags.get("Owner", ""),
-        # Seconds since it was launched, or started last.
+        # When it was launched, or started last, and the seconds since.
+        "launched": instance["LaunchTime"].isoformat(),
         "age": int((datetime.now(UTC) - instance["LaunchTime"]).total_seconds()),
     }

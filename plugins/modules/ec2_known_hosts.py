@@ -166,7 +166,7 @@ def main() -> None:
             learned = [instance for instance in wanted if instance not in known]
             if alive:
                 forgotten = sorted(name for name in known.difference(alive, wanted) if INSTANCE.fullmatch(name))
-            if not module.check_mode:
+            if learned and not module.check_mode:
                 found, silent = learn(module, learned)
                 lines += found
                 learned = [instance for instance in learned if instance not in silent]

@@ -15,6 +15,7 @@ description:
     internet, its key pair, its status checks and the end of its console, and the module fails with what it found.
     Nothing is removed.
   - A host key that is not the known one ends it at once; nothing is sent to such a host.
+  - A machine that answered a run before and was not started again since is not asked, where that is noted.
   - Runs on the controller.
 options:
   machines:
@@ -25,6 +26,12 @@ options:
     description: The ssh_config(5) file that says how to reach them.
     type: path
     required: true
+  launched:
+    description: When each machine was launched, or started last, by name.
+    type: dict
+  noted:
+    description: A file of this module's own, where it notes those that answered, with what O(launched) says of them.
+    type: path
   ssh_from:
     description: The CIDR that this run comes from, for the diagnosis.
     type: str
@@ -39,7 +46,7 @@ extends_documentation_fragment:
   - amazon.aws.boto3
 attributes:
   check_mode:
-    description: It changes nothing either way.
+    description: It changes nothing but its note either way.
     support: full
 author:
   - The gluon-ec2 authors (@d2l-ai)
@@ -52,6 +59,16 @@ EXAMPLES = r"""
       reader: i-0123456789abcdef0
     config: .state/ssh_config
     region: us-east-1
+
+- name: Wait for reader, unless it has answered before
+  ec2_reachable:
+    machines:
+      reader: i-0123456789abcdef0
+    launched:
+      reader: "2026-11-27T11:53:09+00:00"
+    noted: .state/answered.json
+    config: .state/ssh_config
+    region: us-east-1
 """
 
 RETURN = r"""
@@ -61,9 +78,12 @@ unanswered:
   returned: on failure
 """
 
+import contextlib
+import json
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
@@ -97,21 +117,44 @@ def reach(config: str, name: str, deadline: float) -> str:
     return ""
 
 
+def read(note: Path) -> dict[str, list[str]]:
+    """Which machines have answered: of each name, the instance and its launch. Empty where the note cannot be read."""
+    with contextlib.suppress(OSError, ValueError):
+        noted = json.loads(note.read_text())
+        return noted if isinstance(noted, dict) else {}
+    return {}
+
+
+def write(note: Path, answered: dict[str, list[str]]) -> None:
+    """In one step, so that a run beside this one reads all of it. If one of both is lost, a machine is asked again."""
+    draft = note.with_suffix(".new")
+    draft.write_text(json.dumps(answered))
+    draft.replace(note)
+
+
 def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
             "machines": {"type": "dict", "required": True},
             "config": {"type": "path", "required": True},
+            "launched": {"type": "dict"},
+            "noted": {"type": "path"},
             "ssh_from": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 600},
         },
+        required_together=[("launched", "noted")],
         supports_check_mode=True,
     )
     machines: dict[str, str] = module.params["machines"]
+    launched = module.params["launched"] or {}
+    note = Path(module.params["noted"]) if launched else None
+    answered = read(note) if note else {}
+    starts = {name: [machines[name], launched[name]] for name in machines if name in launched}
+    asked = [name for name in machines if name not in starts or answered.get(name) != starts[name]]
     deadline = time.monotonic() + module.params["timeout"]
     with ThreadPoolExecutor(20) as pool:
-        complaints = pool.map(lambda name: reach(module.params["config"], name, deadline), machines)
-        lost = {name: complaint for name, complaint in zip(machines, complaints, strict=True) if complaint}
+        complaints = pool.map(lambda name: reach(module.params["config"], name, deadline), asked)
+        lost = {name: complaint for name, complaint in zip(asked, complaints, strict=True) if complaint}
     if lost:
         ec2 = module.client("ec2")
         ssh_from = module.params["ssh_from"]
@@ -120,6 +163,8 @@ def main() -> None:
         module.fail_json(
             msg=f"{said}\nThe machines are kept, and cost money; run this again when it is mended.", unanswered=found
         )
+    if note and asked:
+        write(note, answered | starts)
     module.exit_json(changed=False)
 
 

@@ -14,6 +14,8 @@ description:
     of a machine.
   - It is the first task of each role. A play may have it check several roles before the first of them begins; that is
     before a machine is launched, too, where nothing is known yet of what the machine's facts decide.
+  - Where the play registers that answer as C(role_preflight_ahead), a role of which all could be told asks only what is
+    of its machine.
   - Which variables a role has, and of which types, its F(meta/argument_specs.yml) says, so that a play with this task
     can import the roles with C(rolespec_validate=false).
   - What such a spec cannot say is in F(meta/preflight.yml), under these keys.
@@ -44,9 +46,15 @@ EXAMPLES = r"""
 - name: Refuse what either of the roles would refuse, in a play's first task
   d2l.gluon_ec2.role_preflight:
     roles: [miniconda, jupyter]
+  register: role_preflight_ahead
 """
 
 RETURN = r"""
+settled:
+  description: The roles of which nothing was left open but what is of their machine.
+  returned: success
+  type: list
+  elements: str
 msg:
   description: What is wrong, all of it.
   returned: failure

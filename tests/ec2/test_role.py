@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 from conftest import BRIEFLY, Cloud
 
+from plugins.modules import ec2_reachable
+
 
 def lines_of(text: str) -> str:
     return " ".join(text.split())
@@ -131,6 +133,26 @@ class TestUnreachable:
             ssh_from="203.0.113.7/32",
         )
         assert "let nobody reach port 22" in result["unanswered"]["reader"]
+
+    def test_one_that_has_answered_is_asked_again_only_when_it_was_started_again(
+        self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cloud.machines("reader")
+        (machine,) = cloud.instances()
+        noted, asked, complaint = cloud.state / "answered.json", [], "Connection refused"
+        monkeypatch.setattr(ec2_reachable, "attempt", lambda config, name: asked.append(name) or complaint)
+
+        def run(launched: str) -> int:
+            """How often the machine was asked."""
+            asked.clear()
+            given = {"machines": {"reader": machine["InstanceId"]}, "launched": {"reader": launched}}
+            cloud.module("ec2_reachable", config="", noted=str(noted), timeout=0, **given)
+            return len(asked)
+
+        assert run("yesterday") and not noted.exists()
+        noted.write_text("{cut off")
+        complaint = ""
+        assert [run("yesterday"), run("yesterday"), run("today"), run("today")] == [1, 0, 1, 0]
 
     def test_a_machine_without_a_public_address_wants_another_way(self, cloud: Cloud) -> None:
         done = cloud.playbook("provision", **BRIEFLY, ec2_public_address=False)

@@ -113,6 +113,24 @@ def test_in_a_role_what_facts_decide_has_to_be_there(tmp_path: Path) -> None:
     assert "There is no installer for this machine, of which no facts were gathered" in json.dumps(result)
 
 
+@pytest.mark.parametrize(
+    ("settled", "again"), [({}, True), ({"settled": ["jupyter"]}, True), ({"settled": ["miniconda"]}, False)]
+)
+def test_a_role_that_was_asked_ahead_asks_only_what_is_of_its_machine(
+    tmp_path: Path, settled: dict[str, list[str]], again: bool
+) -> None:
+    role = {"ansible.builtin.include_role": {"name": "miniconda", "rolespec_validate": False}}
+    said = told(tmp_path, role, role_preflight_ahead=settled, miniconda_version="none", miniconda_prefix="/")["msg"]
+    assert ("miniconda_prefix=/ is not an absolute path" in said) is again
+    assert "There is no installer for this machine" in said
+
+
+def test_ahead_of_the_machine_those_are_left_open_that_facts_decide(tmp_path: Path) -> None:
+    result = told(tmp_path, AHEAD, jupyter_port="{{ ansible_facts.nowhere }}")
+    assert not result.get("failed"), result["msg"]
+    assert "miniconda" in result["settled"] and "jupyter" not in result["settled"]
+
+
 def test_outside_of_roles_they_have_to_be_named(tmp_path: Path) -> None:
     result = told(tmp_path, {"role_preflight": {}})
     assert result["failed"] and "Name the roles to check" in result["msg"]
