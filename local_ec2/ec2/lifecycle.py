@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
@@ -69,6 +70,8 @@ class Lifecycle:
             self._expect(instance, "stopped", "started")
             enter(instance, "pending")
             instance.reachability = "initializing"
+            # EC2 tells when it was started last, moto when it was launched first.
+            instance.launch_time = utcnow()
             self._background(self._boot, instance)
         return before
 

@@ -123,6 +123,7 @@ def test_stop_and_start_keep_files_and_keys(cloud: Cloud, own_machine: str) -> N
     stopped = cloud.in_state(own_machine, "stopped")
     assert "PublicIpAddress" not in stopped
     client.start_instances(InstanceIds=[own_machine])
+    assert cloud.instance(own_machine)["LaunchTime"] > stopped["LaunchTime"]
     assert cloud.ssh(own_machine, "cat kept /etc/ssh/ssh_host_ed25519_key.pub").stdout == before
     key = before.split()[-2]
     assert key not in cloud.console(own_machine), "the console is that of the latest boot, and keys are told once"
