@@ -108,6 +108,8 @@ class TestWhatItAsks:
         made = cloud.client().create_volume(AvailabilityZone="us-east-1c", Size=1, TagSpecifications=spec)
         result = cloud.preflight(data_volume_size=1)
         assert result["candidates"]["reader"][0]["zone"] == "us-east-1c"
+        # One that is still being made cannot be deleted.
+        cloud.client().get_waiter("volume_available").wait(VolumeIds=[made["VolumeId"]], WaiterConfig=SOON)
         cloud.client().delete_volume(VolumeId=made["VolumeId"])
 
 
