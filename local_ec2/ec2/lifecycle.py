@@ -30,7 +30,8 @@ BOOT_SECONDS = 60
 GUEST_SHUTDOWN = "Client.InstanceInitiatedShutdown"
 FAULT = "Server.InternalError"
 
-# Held while moto takes an instance apart, and while one is described: half of one cannot be.
+# Held while moto takes an instance apart or a spot request gets another, and while they are described: half of one
+# cannot be.
 CHANGING = threading.Lock()
 
 

@@ -18,7 +18,7 @@ from moto.ec2.responses.spot_instances import SpotInstances
 from moto.ec2.utils import random_spot_request_id
 
 from local_ec2 import prices
-from local_ec2.ec2.lifecycle import Lifecycle, explain
+from local_ec2.ec2.lifecycle import CHANGING, Lifecycle, explain
 from local_ec2.ec2.quotas import vcpus
 from local_ec2.ec2.wrap import wrap
 
@@ -169,7 +169,9 @@ def ended(found: SpotRequest) -> None:
         if found.state != "open":
             return
         try:
-            found.fulfil(found.again())
+            # Nobody is told of the instance before it is one of the spot market.
+            with CHANGING:
+                found.fulfil(found.again())
         except EC2ClientError as error:
             found.enter("open", "capacity-not-available", str(error))
         log.info("%s has %s: it is persistent and was not cancelled", found.id, found.instance_id)
