@@ -30,8 +30,8 @@ BOOT_SECONDS = 60
 GUEST_SHUTDOWN = "Client.InstanceInitiatedShutdown"
 FAULT = "Server.InternalError"
 
-# Held while moto takes an instance apart or a spot request gets another, and while they are described: half of one
-# cannot be.
+# Held while an instance enters a state or a spot request gets another, and while instances are described: what is seen
+# of one is all of it.
 CHANGING = threading.Lock()
 
 
@@ -146,18 +146,16 @@ class Lifecycle:
                 # it may have been terminated meanwhile
                 if instance.state != "pending":
                     return
-                Lifecycle.moto_start(instance)
-                self._entered(instance)
+                self._enter(instance, Lifecycle.moto_start)
                 log.info("%s runs at %s", instance.id, instance.private_ip)
             self._watch_reachability(instance)
 
     def _give_up(self, instance: Any, cause: str, destroy: bool) -> None:
         """End a boot that failed. A machine that has lived before keeps its disk, and is stopped again."""
         if destroy:
-            self._remove(instance)
+            self._remove(instance, FAULT, cause)
         else:
-            self._stopped(instance)
-        explain(instance, FAULT, cause)
+            self._enter(instance, Lifecycle.moto_stop, FAULT, cause)
         log.error("%s did not boot: %s", instance.id, cause)
 
     def _halt(self, instance: Any) -> None:
@@ -168,29 +166,27 @@ class Lifecycle:
                 self.machines.stop(instance.id, SHUTDOWN_SECONDS)
             finally:
                 if instance.state == "stopping":
-                    self._stopped(instance)
+                    self._enter(instance, Lifecycle.moto_stop)
 
     def _destroy(self, instance: Any) -> None:
         with self._locks[instance.id]:
             self._remove(instance)
 
-    def _remove(self, instance: Any) -> None:
+    def _remove(self, instance: Any, *reason: str) -> None:
         instance.last_console = self.machines.last_console(instance.id)
         try:
             self.machines.remove(instance.id)
         finally:
-            with CHANGING:
-                Lifecycle.moto_terminate(instance)
-            self._entered(instance)
+            self._enter(instance, Lifecycle.moto_terminate, *reason)
 
-    def _stopped(self, instance: Any) -> None:
+    def _enter(self, instance: Any, verb: Callable[[Any], Any], *reason: str) -> None:
+        """Enter another state by moto's verb, with all that goes with it, a code and a cause too."""
         with CHANGING:
-            Lifecycle.moto_stop(instance)
-        self._entered(instance)
-
-    def _entered(self, instance: Any) -> None:
-        for follow in self.followers:
-            follow(instance)
+            verb(instance)
+            for follow in self.followers:
+                follow(instance)
+            if reason:
+                explain(instance, *reason)
 
     def _follow(self, instance: Any, code: int) -> None:
         with self._locks[instance.id]:
@@ -214,11 +210,11 @@ class Lifecycle:
             tail = self.machines.console(instance.id)[-300:].decode(errors="replace")
             self._give_up(instance, f"the machine ended with {code} before it was up: {tail}", destroy=True)
             return
+        reason = (GUEST_SHUTDOWN, "Instance initiated shutdown")
         if instance.instance_initiated_shutdown_behavior == "terminate":
-            self._remove(instance)
+            self._remove(instance, *reason)
         else:
-            self._stopped(instance)
-        explain(instance, GUEST_SHUTDOWN, "Instance initiated shutdown")
+            self._enter(instance, Lifecycle.moto_stop, *reason)
 
     def _watch_reachability(self, instance: Any) -> None:
         """Bring the instance's status check from initializing to passed when SSH answers, else to failed."""
