@@ -73,8 +73,9 @@ class Dpkg:
             time.sleep(POLL)
 
     def _apt(self, *arguments: str) -> tuple[int, str]:
-        options = [f"--option=DPkg::Options::={option}" for option in CONFFILES]
-        code, _, err = self._run("apt-get", *options, "--yes", "--no-remove", "--no-install-recommends", *arguments)
+        options = [f"DPkg::Options::={option}" for option in CONFFILES] + ["APT::Keep-Downloaded-Packages=false"]
+        told = [f"--option={option}" for option in options]
+        code, _, err = self._run("apt-get", *told, "--yes", "--no-remove", "--no-install-recommends", *arguments)
         return code, err
 
     def unfinished(self) -> str:
