@@ -12,7 +12,7 @@ description:
   - A loss of power leaves packages that are unpacked and not configured, or only half unpacked, and a journal for which
     apt refuses to work. Packages of the first kind are configured. Those of the second are unpacked anew, from apt's
     archives, which apt does only when it is told which they are. What they depend on is installed.
-  - No package is removed, and a configuration file that was changed stays as it is.
+  - No package is removed, one that is held stays so, and a configuration file that was changed stays as it is.
   - Another program that is at work with dpkg is waited for.
 options:
   lock_timeout:
@@ -82,10 +82,11 @@ class Dpkg:
         """What dpkg's audit and its journal tell."""
         return self._run("dpkg", "--audit")[1].strip() + " ".join(sorted(path.name for path in JOURNAL.glob("[0-9]*")))
 
-    def _half_unpacked(self) -> list[str]:
-        """Those that dpkg wants to be unpacked again before it does anything else with them."""
-        listed = self._run("dpkg-query", "-W", "-f", "${db:Status-Eflag} ${binary:Package}\n")[1]
-        return [line.split()[1] for line in listed.splitlines() if line.startswith("reinst")]
+    def _half_unpacked(self) -> dict[str, bool]:
+        """Those that dpkg wants to be unpacked again before it does anything else with them, and whether it holds them."""
+        form = "${db:Status-Eflag} ${db:Status-Want} ${binary:Package}\n"
+        listed = [line.split() for line in self._run("dpkg-query", "-W", "-f", form)[1].splitlines()]
+        return {name: want == "hold" for flag, want, name in listed if flag.startswith("reinst")}
 
     def finish(self) -> list[str]:
         """Finish it; those that were unpacked anew. Raises Failed."""
@@ -96,8 +97,11 @@ class Dpkg:
             self._apt("update")
             # First what they depend on: apt reinstalls none for which that is missing. It still trips over them here.
             code, err = self._apt("--fix-broken", "install")
-            if half:
-                code, err = self._apt("--reinstall", "install", *half)
+        if half:
+            # Of one that is held the archives may have another version by now. It is let go of for that.
+            code, err = self._apt("--reinstall", "--allow-change-held-packages", "install", *half)
+            if held := [name for name, is_held in half.items() if is_held]:
+                self._run("apt-mark", "hold", *held)
         if code and LOCKED.search(err):
             sentence = f"Another program is at work with dpkg here: {telling(err)}. Wait for it, then run this again."
             raise Failed(sentence, stderr=err)
@@ -107,7 +111,7 @@ class Dpkg:
                 "apt-get --fix-broken install proposes it, then run this again.",
                 stderr=err,
             )
-        return half
+        return list(half)
 
 
 def telling(err: str) -> str:

@@ -127,6 +127,15 @@ def test_what_is_half_unpacked_is_unpacked_anew(machine: Machine, status: str, j
     assert machine()["changed"] is False
 
 
+def test_a_hold_stays(machine: Machine) -> None:
+    """The cuda role holds drivers, and one may have been cut off while it was upgraded."""
+    machine.publish(Package("base", "2", files={"/opt/base": "2"}))
+    machine.dpkg_does("--install", BASE)
+    machine.cut_off("base", HALF.replace("install", "hold", 1))
+    assert machine()["unpacked"] == ["base"]
+    assert machine.states() == {"base": "hold ok installed"} and (machine.root / "opt/base").read_text() == "2"
+
+
 @pytest.mark.parametrize("status", [HALF, UNPACKED, "install ok unpacked"])
 def test_what_it_depends_on_comes_along(machine: Machine, status: str) -> None:
     machine.publish(BASE, TOP)
