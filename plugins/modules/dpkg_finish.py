@@ -83,7 +83,7 @@ class Dpkg:
         return self._run("dpkg", "--audit")[1].strip() + " ".join(sorted(path.name for path in JOURNAL.glob("[0-9]*")))
 
     def _half_unpacked(self) -> dict[str, bool]:
-        """Those that dpkg wants to be unpacked again before it does anything else with them, and whether it holds them."""
+        """Those that dpkg does nothing with until they are unpacked again, and whether it holds them."""
         form = "${db:Status-Eflag} ${db:Status-Want} ${binary:Package}\n"
         listed = [line.split() for line in self._run("dpkg-query", "-W", "-f", form)[1].splitlines()]
         return {name: want == "hold" for flag, want, name in listed if flag.startswith("reinst")}
