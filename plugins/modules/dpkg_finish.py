@@ -65,11 +65,16 @@ class Dpkg:
         self.deadline = time.monotonic() + module.params["lock_timeout"]
 
     def _run(self, *command: str) -> tuple[int, str, str]:
-        """Exit status, output and errors, as soon as no other program holds a lock, or the time is up."""
+        """Exit status, output and errors, once no other program holds a lock. Raises Failed when the time is up."""
         while True:
             code, out, err = self.module.run_command(list(command), environ_update=QUIET)
-            if not code or not LOCKED.search(err) or time.monotonic() >= self.deadline:
+            if not code or not LOCKED.search(err):
                 return code, out, err
+            if time.monotonic() >= self.deadline:
+                raise Failed(
+                    f"Another program is at work with dpkg here: {telling(err)}. Wait for it, then run this again.",
+                    stderr=err,
+                )
             time.sleep(POLL)
 
     def _apt(self, *arguments: str) -> tuple[int, str]:
@@ -92,7 +97,7 @@ class Dpkg:
         """Finish it; those that were unpacked anew. Raises Failed."""
         code, _, err = self._run("dpkg", *CONFFILES, "--configure", "-a")
         half = self._half_unpacked()
-        if half or (code and not LOCKED.search(err)):
+        if code or half:
             # Where the archives do not answer, what was downloaded before may do.
             self._apt("update")
             # First what they depend on: apt reinstalls none for which that is missing. It still trips over them here.
@@ -102,9 +107,6 @@ class Dpkg:
             code, err = self._apt("--reinstall", "--allow-change-held-packages", "install", *half)
             if held := [name for name, is_held in half.items() if is_held]:
                 self._run("apt-mark", "hold", *held)
-        if code and LOCKED.search(err):
-            sentence = f"Another program is at work with dpkg here: {telling(err)}. Wait for it, then run this again."
-            raise Failed(sentence, stderr=err)
         if code:
             raise Failed(
                 f"dpkg was interrupted here, and what it left cannot be finished: {telling(err)}. Mend that, as sudo "
