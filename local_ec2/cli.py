@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -20,6 +19,9 @@ from local_ec2.say import Refusal, say, step
 
 DOWN = 3
 DIED = "The server of an earlier `up` has died, and what it knew with it: this one starts empty."
+PATIENCE = 60  # seconds
+# A proxy of the environment's knows nothing of the loopback address.
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 HEADER = "# Written by `local_ec2 up`; `local_ec2 down` removes it.\n"
 
 
@@ -87,7 +89,7 @@ def run_up(options: argparse.Namespace, folder: Folder) -> int:
                 f"{folder.path} is of a local EC2 with --machines {state.machines}: run `down` first to change that, or"
                 " name another folder with --data."
             )
-        if state and state.alive():
+        if state and serves(folder, state):
             return already_up(options, folder, state)
         prepare = prepare_machines if options.machines == PODMAN else prepare_none
         state = prepare(options, folder, state)
@@ -214,19 +216,29 @@ def start_server(folder: Folder, state: State) -> None:
         )
     state.pid, state.started = process.pid, started(process.pid)
     folder.save(state)
-    end = time.monotonic() + 60
-    while not answers(state.endpoint):
-        if process.poll() is not None or time.monotonic() > end:
-            last = folder.log.read_text().strip().splitlines()[-1:]
+    if not serves(folder, state):
+        last = folder.log.read_text().strip().splitlines()[-1:]
+        raise Refusal(f"The server did not come up ({' '.join(last)}): see {folder.log}, and run `up` again or `down`.")
+
+
+def serves(folder: Folder, state: State) -> bool:
+    """Whether the server answers. One that begins, and one that dies, is a process for a while that does not: wait."""
+    end = time.monotonic() + PATIENCE
+    while state.alive():
+        if answers(state.endpoint):
+            return True
+        if time.monotonic() > end:
             raise Refusal(
-                f"The server did not come up ({' '.join(last)}): see {folder.log}, and run `up` again or `down`."
+                f"The server (process {state.pid}) runs and has not answered for {PATIENCE} s: see {folder.log}, and"
+                " run `down` to end it."
             )
         time.sleep(0.1)
+    return False
 
 
 def answers(endpoint: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{endpoint}/moto-api/", timeout=5):
+        with DIRECTLY.open(f"{endpoint}/moto-api/", timeout=5):
             return True
     except OSError:
         return False
@@ -271,7 +283,7 @@ def stop_server(state: State) -> None:
 
 def run_status(options: argparse.Namespace, folder: Folder) -> int:
     state = folder.state()
-    if state is None or not state.alive():
+    if state is None or not serves(folder, state):
         died = " (the server of an earlier `up` has died; `up` starts an empty one)" if state and state.pid else ""
         say(f"The local EC2 of {folder.path} is down{died}.")
         return DOWN

@@ -10,10 +10,12 @@ COLUMNS = ("id", "name", "state", "type", "address", "image")
 def machines(endpoint: str) -> list[tuple[str, ...]]:
     """A row for each instance, terminated ones too."""
     import boto3
+    from botocore.config import Config
 
-    client = boto3.client(
-        "ec2", "us-east-1", endpoint_url=endpoint, aws_access_key_id="local", aws_secret_access_key="local"
-    )
+    # a proxy of the environment's knows nothing of the loopback address
+    direct = Config(proxies={})
+    keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+    client = boto3.client("ec2", "us-east-1", endpoint_url=endpoint, config=direct, **keys)
     images = {image["ImageId"]: image["Name"] for image in client.describe_images(Owners=[DEBIAN, "self"])["Images"]}
     pages = client.get_paginator("describe_instances").paginate()
     instances = [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]

@@ -5,12 +5,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from local_cloud import REPOSITORY, Cloud, brought_up, free_port, local_ec2
 
 from local_ec2.podman import podman
+
+# A proxy that a client would not get past.
+NOBODY = "http://127.0.0.1:9"
 
 
 def in_podman(owner: str) -> str:
@@ -25,7 +29,7 @@ def test_help_names_the_commands() -> None:
 
 def test_a_second_up_changes_nothing(cloud: Cloud, machine: str) -> None:
     before = cloud.state
-    done = local_ec2("up", "--data", str(cloud.data), "--port", str(cloud.port))
+    done = local_ec2("up", "--data", str(cloud.data), "--port", str(cloud.port), http_proxy=NOBODY)
     assert done.returncode == 0
     assert "already up" in done.stdout
     assert cloud.state == before
@@ -39,7 +43,7 @@ def test_up_with_another_port_is_refused_while_it_is_up(cloud: Cloud) -> None:
 
 
 def test_status_lists_the_machines(cloud: Cloud, machine: str) -> None:
-    done = local_ec2("status", "--data", str(cloud.data))
+    done = local_ec2("status", "--data", str(cloud.data), http_proxy=NOBODY)
     assert done.returncode == 0
     line = next(line for line in done.stdout.splitlines() if line.startswith(machine))
     assert {"running", "t3.micro", cloud.instance(machine)["PublicIpAddress"]} <= set(line.split())
@@ -127,7 +131,9 @@ def test_a_server_that_died_is_replaced_by_an_empty_one_and_down_leaves_nothing(
         assert second.state["subnet"] != cloud.state["subnet"]
         (lost,) = second.launch(KeyName="")
         second.in_state(lost, "running")
-        os.kill(second.state["pid"], signal.SIGKILL)
+        # A process that dies is there for a while and does not answer. Here it is so for two seconds.
+        os.kill(second.state["pid"], signal.SIGSTOP)
+        threading.Timer(2, os.kill, (second.state["pid"], signal.SIGKILL)).start()
         done = local_ec2("status", "--data", str(data))
         assert (done.returncode, "has died" in done.stdout) == (3, True)
 
