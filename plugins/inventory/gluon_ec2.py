@@ -136,6 +136,7 @@ NEXT = {
     "UnauthorizedOperation": "The credentials may not do ec2:DescribeInstances: ask who administers the account.",
     "NoCredentialsError": "Run aws configure, or set aws_profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
     "EndpointConnectionError": "Check the region's name, the network, and HTTPS_PROXY if a proxy is needed.",
+    "ProxyConnectionError": "Check HTTP_PROXY and HTTPS_PROXY; NO_PROXY names the hosts that are reached without them.",
 }
 
 

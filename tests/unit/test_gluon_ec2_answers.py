@@ -173,6 +173,17 @@ class TestRefusals:
         assert next_step in line
         assert len(paged.calls) == 1
 
+    def test_a_proxy_that_is_not_there_is_named(
+        self, paged: PagedEC2, inventory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        said = shown(inventory, paged.server_port)
+        assert said.returncode != 0
+        assert 'proxy URL: "http://127.0.0.1:9". Check HTTP_PROXY and HTTPS_PROXY; NO_PROXY' in said.stderr
+        assert paged.calls == []
+
     def test_a_playbook_does_not_run_on_it(self, paged: PagedEC2, inventory: Path) -> None:
         paged.errors = {0: [(401, ERROR.format("AuthFailure", "No"))] * 20}
         play = subprocess.run(
