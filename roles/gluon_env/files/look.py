@@ -1,4 +1,4 @@
-"""Look at what the environment needs of the machine, in one visit; changes nothing, prints JSON.
+"""Look at what the environment needs of the machine, in one visit; changes nothing, prints JSON, or why it cannot be.
 
 look.py QUESTION, where QUESTION is JSON: packages, user, directory, version, proof.
 """
@@ -75,15 +75,27 @@ def proven(proof: Path) -> list[str]:
 
 
 def main(question: dict) -> dict[str, object]:
-    """The whole answer; the login's home is empty where there is no such login."""
-    answer: dict[str, object] = {"missing": missing(question["packages"]), "home": ""}
-    answer["interrupted"] = bool(answer["missing"]) and interrupted()
-    answer["proven"] = proven(Path(question["proof"]))
+    """The whole answer. Exits with a sentence where nothing can be built."""
     try:
         user = pwd.getpwnam(question["user"])
     except KeyError:
-        return answer
-    return {**answer, "home": user.pw_dir, **checkout(Path(question["directory"]), question["version"], user)}
+        sys.exit(
+            f"gluon_env_user={question['user']} does not exist here: name a login of this machine, such as the one you "
+            "use by SSH."
+        )
+    found = checkout(Path(question["directory"]), question["version"], user)
+    if found["state"] == "foreign":
+        sys.exit(
+            f"{question['directory']} exists and is no git checkout, so nothing was touched: move it away, or set "
+            "gluon_env_directory to another folder."
+        )
+    lacking = missing(question["packages"])
+    return {
+        "missing": lacking,
+        "interrupted": bool(lacking) and interrupted(),
+        "proven": proven(Path(question["proof"])),
+        **found,
+    }
 
 
 if __name__ == "__main__":
