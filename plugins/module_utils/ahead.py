@@ -10,7 +10,6 @@ do", such as failing, its answer does not count: the module is then run as usual
 
 from __future__ import annotations
 
-import importlib.abc
 import importlib.util
 import json
 import subprocess
@@ -53,8 +52,11 @@ class AnsibleModule:
         sys.exit(1)
 
 
-class Sources(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports from texts, by the full names of what is imported; None is a package."""
+class Sources:
+    """Imports from texts, by the full names of what is imported; None is a package.
+
+    A finder and loader without their classes of importlib.abc, whose import takes longer than all that is read here.
+    """
 
     def __init__(self, texts: dict[str, str | None]) -> None:
         self.texts = texts
@@ -63,6 +65,9 @@ class Sources(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if name in self.texts:
             return importlib.util.spec_from_loader(name, self, is_package=self.texts[name] is None)
         return None
+
+    def create_module(self, spec: Any) -> None:
+        """As Python makes modules."""
 
     def exec_module(self, module: types.ModuleType) -> None:
         text = self.texts[module.__name__]

@@ -46,7 +46,8 @@ print(json.dumps(answer))
 
 # Run by the environment's own Python (3.6 or later): markers, names and versions mean what its pip takes them for.
 ASK_PIP = r"""
-import json, sys
+import json, re, sys
+from email import message_from_string
 asked = json.load(sys.stdin)
 from pip._vendor.packaging.requirements import Requirement
 from pip._vendor.packaging.utils import canonicalize_name
@@ -60,8 +61,9 @@ def source(text):
 try:
     from importlib.metadata import distributions
     for d in distributions():
-        # asked for only once, as each time the whole file is parsed
-        about, folder = d.metadata, d._path
+        # d.metadata would parse the description too, which is most of the file
+        text = d.read_text("METADATA") or d.read_text("PKG-INFO") or d.read_text("") or ""
+        about, folder = message_from_string(text.split("\n\n", 1)[0]), d._path
         name = canonicalize_name(about["Name"] or "")
         # pip writes INSTALLER last: without it, and not conda's, this is where an interrupted pip stopped.
         cut_off = folder.suffix == ".dist-info" and name not in asked["conda"] and not d.read_text("INSTALLER")
@@ -77,6 +79,10 @@ except ImportError:
 nothing = (None, [], None)
 def applies(marker, extras):
     return not marker or any(marker.evaluate({"extra": extra}) for extra in extras or [""])
+def optional(need):
+    "Whether it is plain, without reading all of it, that only some extra needs it. Most are such."
+    marker = need.partition(";")[2]
+    return re.search(r"\bextra *== *['\"]\w", marker) and not re.search(r"\bor\b", marker)
 def problem(r, parent):
     version, _, url = found.get(canonicalize_name(r.name), nothing)
     if version is None:
@@ -101,7 +107,7 @@ for text, parent, extras in queue:
     wrong = problem(r, parent)
     if wrong:
         unmet.append("%s (%s)" % (r.name if parent else text, wrong))
-    queue += [(need, name, r.extras) for need in found.get(name, nothing)[1]]
+    queue += [(need, name, r.extras) for need in found.get(name, nothing)[1] if r.extras or not optional(need)]
 unmet += ["%s (to be uninstalled)" % name for name in asked["absent"] if name in found]
 print(json.dumps({"installed": {name: d[0] for name, d in found.items()}, "broken": broken, "unmet": unmet}))
 """
