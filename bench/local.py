@@ -103,5 +103,5 @@ def play(name: str, tasks: list[dict[str, Any]], **more: Any) -> Path:
 
 
 def role(name: str) -> Path:
-    """A playbook of the facts and this role."""
-    return play(name, [{"ansible.builtin.include_role": {"name": name}}])
+    """A playbook of the facts and this role, as the examples in docs have it."""
+    return play(name, [], roles=[name])
